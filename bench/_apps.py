@@ -114,7 +114,7 @@ def fastapi_app(dependency: Any = None, middleware: Middleware | None = None) ->
     """An app of one route."""
     app = FastAPI(middleware=[middleware] if middleware else [])
     declare_docs(app, public)
-    app.get("/jobs", dependencies=[Depends(dependency)] if dependency else [])(fastapi_jobs)
+    app.get("/jobs", dependencies=[dependency] if dependency else [])(fastapi_jobs)
     return app
 
 

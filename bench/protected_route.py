@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
+from fastapi import Depends
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message
 
@@ -63,7 +64,7 @@ def contestants() -> list[Contestant]:
         Contestant("Starlette AuthenticationMiddleware over a dict, @requires", theirs(), bare),
         Contestant(bare_fastapi, fastapi_app(), bare_fastapi),
         Contestant("Spacekey in FastAPI, warm cache", fastapi_app(RequireScopes("jobs:read"), guarded()), bare_fastapi),
-        Contestant("FastAPI HTTPBearer over a dict", fastapi_app(dict_dependency), bare_fastapi),
+        Contestant("FastAPI HTTPBearer over a dict", fastapi_app(Depends(dict_dependency)), bare_fastapi),
     ]
 
 

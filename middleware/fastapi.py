@@ -1,8 +1,8 @@
 """Rules as FastAPI dependencies, which show their scopes in the OpenAPI document.
 
-    @app.get("/jobs", dependencies=[Depends(RequireScopes("jobs:read"))])
+    @app.get("/jobs", dependencies=[RequireScopes("jobs:read")])
     @app.get("/me")
-    async def me(caller: Annotated[Principal, Security(RequireScopes("jobs:read"))]): …
+    async def me(caller: Annotated[Principal, RequireScopes("jobs:read")]): …
 
 If TokenMiddleware sees the route, it refuses before the body is read; the dependency itself enforces everywhere.
 """
@@ -19,16 +19,18 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.rule import Rule
 
 with extra("fastapi"):
-    from fastapi import FastAPI, Security
+    from fastapi import FastAPI, Security, params
     from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
     from fastapi.security import SecurityScopes
     from fastapi.security.base import SecurityBase
 
 from spacekey.middleware.routing.endpoints import as_exception, decorator, requires
 from spacekey.middleware.rules.marks import set_mark
-from spacekey.middleware.rules.requirement import Declaration, access_from
+from spacekey.middleware.rules.requirement import Declaration, Requirement, access_from
 
 from .request_auth import auth_of
+
+__all__ = ["RequireScopes", "declare_docs"]
 
 
 class _Bearer(SecurityBase):
@@ -39,14 +41,19 @@ class _Bearer(SecurityBase):
         self.model = HTTPBearerModel(description="An API token, as `Authorization: Bearer …`.")
 
     async def __call__(self) -> None:
-        """Do nothing: :class:`RequireScopes` decides."""
+        """Do nothing: :class:`_ScopeCheck` decides."""
 
 
-class RequireScopes:
-    """Dependency that requires scopes and returns the principal.
+class RequireScopes(params.Security):
+    """FastAPI dependency that requires scopes, and gives the principal where it annotates an argument::
 
-    ``Security(RequireScopes("a"), scopes=["b"])`` requires both. The OpenAPI document shows the scopes of the rule's
-    first alternative, which always suffice.
+        @app.get("/jobs", dependencies=[RequireScopes("jobs:read")])
+
+        @app.get("/me")
+        async def me(caller: Annotated[Principal, RequireScopes()]): …
+
+    The OpenAPI document shows the scopes of the rule's first alternative, which always suffice. In tests,
+    ``app.dependency_overrides`` takes its ``dependency``.
 
     :param parts: scopes and rules, as for ``requires``.
     :param space_param: the name of a path parameter; the token must belong to the space that it identifies.
@@ -55,8 +62,37 @@ class RequireScopes:
     """
 
     def __init__(self, *parts: str | Rule, space_param: str | None = None, environment: str | None = None) -> None:
-        self.requirement = requires(*parts, space_param=space_param, environment=environment)
-        shown = sorted(next(iter(self.requirement.rule.alternatives), ()))
+        super().__init__(_ScopeCheck(requires(*parts, space_param=space_param, environment=environment)))
+
+    def __call__(self) -> NoReturn:
+        """Refuse to be inside ``Depends(…)``, where FastAPI asks for a callable.
+
+        :raises ConfigurationError: always.
+        """
+        raise ConfigurationError(_BY_ITSELF)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse in the same way when FastAPI asks for the signature of what is inside ``Depends(…)``.
+
+        :raises ConfigurationError: for a signature.
+        """
+        if name == "__signature__":
+            raise ConfigurationError(_BY_ITSELF)
+        raise AttributeError(name)
+
+
+_BY_ITSELF = (
+    "RequireScopes(…) inside Depends(…) or Security(…): it is a dependency by itself; write "
+    "dependencies=[RequireScopes(…)] or Annotated[Principal, RequireScopes(…)]"
+)
+
+
+class _ScopeCheck:
+    """What FastAPI calls for :class:`RequireScopes`."""
+
+    def __init__(self, requirement: Requirement) -> None:
+        self.requirement = requirement
+        shown = sorted(next(iter(requirement.rule.alternatives), ()))
         scheme = Security(_Bearer(), scopes=shown)
         self.__signature__ = inspect.Signature(
             [
@@ -65,15 +101,7 @@ class RequireScopes:
                 _keyword("scheme", None, scheme),
             ]
         )
-        set_mark(self, self.requirement)
-
-    @property
-    def dependency(self) -> NoReturn:
-        """Refuse to be an item of ``dependencies=[…]``, where FastAPI reads this attribute.
-
-        :raises ConfigurationError: always.
-        """
-        raise ConfigurationError("RequireScopes(…) in dependencies=[…]: write dependencies=[Depends(RequireScopes(…))]")
+        set_mark(self, requirement)
 
     async def __call__(
         self, connection: HTTPConnection, security_scopes: SecurityScopes, scheme: None = None

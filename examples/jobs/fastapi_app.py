@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Response, Security
+from fastapi import APIRouter, Depends, FastAPI, Response
 from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
@@ -52,101 +52,101 @@ class Event(BaseModel):
     text: str = Field(default="", max_length=200)
 
 
-@router.post("/jobs", status_code=201, dependencies=[Depends(RequireScopes(rules.CREATE))])
+@router.post("/jobs", status_code=201, dependencies=[RequireScopes(rules.CREATE)])
 async def create_job(board: OwnBoard, new: NewJob) -> Facts:
     return board.create(new.queue, new.payload).facts()
 
 
-@router.get("/jobs", dependencies=[Depends(RequireScopes(rules.READ))])
+@router.get("/jobs", dependencies=[RequireScopes(rules.READ)])
 async def list_jobs(board: OwnBoard) -> list[Facts]:
     return [job.facts() for job in board.all()]
 
 
-@router.get("/spaces/{space_id}/jobs", dependencies=[Depends(RequireScopes(rules.READ, space_param="space_id"))])
+@router.get("/spaces/{space_id}/jobs", dependencies=[RequireScopes(rules.READ, space_param="space_id")])
 async def list_jobs_of_space(space_id: str, board: OwnBoard) -> list[Facts]:
     return [job.facts() for job in board.all()]
 
 
-@router.post("/jobs/poll", dependencies=[Depends(RequireScopes(rules.POLL))])
+@router.post("/jobs/poll", dependencies=[RequireScopes(rules.POLL)])
 async def poll(board: OwnBoard, asked: Poll | None = None) -> Any:
     job = board.poll("default" if asked is None else asked.queue)
     return Response(status_code=204) if job is None else job.facts()
 
 
-@router.get("/jobs/{job_id}", dependencies=[Depends(RequireScopes(rules.READ))])
+@router.get("/jobs/{job_id}", dependencies=[RequireScopes(rules.READ)])
 async def show_job(job_id: str, board: OwnBoard) -> Facts:
     return board.job(job_id).facts()
 
 
-@router.get("/jobs/{job_id}/events", dependencies=[Depends(RequireScopes(rules.READ))])
+@router.get("/jobs/{job_id}/events", dependencies=[RequireScopes(rules.READ)])
 async def show_events(job_id: str, board: OwnBoard) -> list[str]:
     return list(board.job(job_id).events)
 
 
-@router.post("/jobs/{job_id}/ack", dependencies=[Depends(RequireScopes(rules.ACK))])
+@router.post("/jobs/{job_id}/ack", dependencies=[RequireScopes(rules.ACK)])
 async def ack(job_id: str, board: OwnBoard) -> Facts:
     return board.ack(job_id).facts()
 
 
-@router.post("/jobs/{job_id}/progress", dependencies=[Depends(RequireScopes(rules.PROGRESS))])
+@router.post("/jobs/{job_id}/progress", dependencies=[RequireScopes(rules.PROGRESS)])
 async def progress(job_id: str, board: OwnBoard, update: Progress) -> Facts:
     return board.progress(job_id, update.percent).facts()
 
 
-@router.post("/jobs/{job_id}/events", dependencies=[Depends(RequireScopes(rules.EVENT))])
+@router.post("/jobs/{job_id}/events", dependencies=[RequireScopes(rules.EVENT)])
 async def event(job_id: str, board: OwnBoard, event: Event) -> Facts:
     return board.event(job_id, event.text).facts()
 
 
-@router.post("/jobs/{job_id}/complete", dependencies=[Depends(RequireScopes(rules.COMPLETE))])
+@router.post("/jobs/{job_id}/complete", dependencies=[RequireScopes(rules.COMPLETE)])
 async def complete(job_id: str, board: OwnBoard) -> Facts:
     return board.complete(job_id).facts()
 
 
-@router.post("/jobs/{job_id}/fail", dependencies=[Depends(RequireScopes(rules.FAIL))])
+@router.post("/jobs/{job_id}/fail", dependencies=[RequireScopes(rules.FAIL)])
 async def fail(job_id: str, board: OwnBoard) -> Facts:
     return board.fail(job_id).facts()
 
 
-@router.post("/jobs/{job_id}/keepalive", dependencies=[Depends(RequireScopes(rules.KEEPALIVE))])
+@router.post("/jobs/{job_id}/keepalive", dependencies=[RequireScopes(rules.KEEPALIVE)])
 async def keepalive(job_id: str, board: OwnBoard) -> Facts:
     return board.keepalive(job_id).facts()
 
 
-@router.get("/queues", dependencies=[Depends(RequireScopes(rules.QUEUES_READ))])
+@router.get("/queues", dependencies=[RequireScopes(rules.QUEUES_READ)])
 async def list_queues(board: OwnBoard) -> dict[str, bool]:
     return board.queues()
 
 
-@router.post("/queues/{queue}/pause", dependencies=[Depends(RequireScopes(rules.QUEUES_WRITE))])
+@router.post("/queues/{queue}/pause", dependencies=[RequireScopes(rules.QUEUES_WRITE)])
 async def pause_queue(queue: str, board: OwnBoard) -> dict[str, bool]:
     board.pause(queue, paused=True)
     return board.queues()
 
 
-@router.post("/queues/{queue}/resume", dependencies=[Depends(RequireScopes(rules.QUEUES_WRITE))])
+@router.post("/queues/{queue}/resume", dependencies=[RequireScopes(rules.QUEUES_WRITE)])
 async def resume_queue(queue: str, board: OwnBoard) -> dict[str, bool]:
     board.pause(queue, paused=False)
     return board.queues()
 
 
-@router.get("/dlq", dependencies=[Depends(RequireScopes(rules.DLQ_READ))])
+@router.get("/dlq", dependencies=[RequireScopes(rules.DLQ_READ)])
 async def list_dead(board: OwnBoard) -> list[Facts]:
     return [job.facts() for job in board.dead()]
 
 
-@router.delete("/dlq", dependencies=[Depends(RequireScopes(rules.DLQ_WRITE))])
+@router.delete("/dlq", dependencies=[RequireScopes(rules.DLQ_WRITE)])
 async def purge_dead(board: OwnBoard) -> dict[str, int]:
     return {"purged": board.purge()}
 
 
-@router.post("/dlq/{job_id}/retry", dependencies=[Depends(RequireScopes(rules.DLQ_WRITE))])
+@router.post("/dlq/{job_id}/retry", dependencies=[RequireScopes(rules.DLQ_WRITE)])
 async def retry_dead(job_id: str, board: OwnBoard) -> Facts:
     return board.retry(job_id).facts()
 
 
 @router.get("/whoami")
-async def whoami(caller: Annotated[Principal, Security(RequireScopes())]) -> Facts:
+async def whoami(caller: Annotated[Principal, RequireScopes()]) -> Facts:
     return {"id": caller.id, "name": caller.name, "scopes": sorted(caller.scopes)}
 
 

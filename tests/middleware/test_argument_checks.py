@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 from unittest.mock import AsyncMock
 
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Security
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +15,7 @@ from starlette.routing import Route
 from spacekey import TokenMiddleware, optional, public, requires
 from spacekey.domain.authentication import Anonymous, AuthenticationResult
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware.fastapi import RequireScopes, declare_docs
 from spacekey.middleware.testing import issue_token, undeclared_routes
@@ -40,8 +41,13 @@ def _tokens(scopes: Any) -> object:
 
 
 def _in_dependencies() -> object:
-    wrong: Any = RequireScopes("a:b")
-    return FastAPI().get("/x", dependencies=[wrong])(_serve)
+    return FastAPI().get("/x", dependencies=[Depends(RequireScopes("a:b"))])(_serve)
+
+
+def _in_annotations() -> object:
+    async def who(caller: Annotated[Principal, Security(RequireScopes("a:b"))]) -> None: ...
+
+    return FastAPI().get("/x")(who)
 
 
 def _serve() -> str:
@@ -100,7 +106,8 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "the API's URL and a slash": (lambda: _remote(url=f"{URL}/base/api/v1/"), "without '/api/v1'"),
     "a scope for a test's scopes": (lambda: _tokens("a:b"), "write a list of scopes, ['a:b']"),
     "nothing for a test's scopes": (lambda: _tokens(None), "write a list of scopes"),
-    "a dependency that is none": (_in_dependencies, "write dependencies=[Depends(RequireScopes(…))]"),
+    "a dependency in Depends": (_in_dependencies, "write dependencies=[RequireScopes(…)]"),
+    "a dependency in Security": (_in_annotations, "or Annotated[Principal, RequireScopes(…)]"),
     "a fallback that is not async": (lambda: _middleware(fallback_authenticator=_serve), "write 'async def'"),
     "a fallback that is no function": (
         lambda: _middleware(fallback_authenticator="session"),
@@ -149,7 +156,7 @@ def test_no_message_holds_the_apps_own_token() -> None:
 async def test_the_docs_can_be_declared_by_a_scope() -> None:
     app = FastAPI()
     declare_docs(app, "a:b")
-    app.get("/x", dependencies=[Depends(RequireScopes("a:b"))])(_serve)
+    app.get("/x", dependencies=[RequireScopes("a:b")])(_serve)
     app.add_middleware(TokenMiddleware, verifier=ANY)
     assert undeclared_routes(app) == []
     assert (await call(app, "GET", "/docs")).status == 401

@@ -63,11 +63,22 @@ def included(*, router: dict[str, Any] | None = None, include: dict[str, Any] | 
     return build
 
 
-READ = [Depends(RequireScopes("jobs:read"))]
+async def as_argument(reader: Annotated[Principal, RequireScopes("jobs:read")]) -> str:
+    del reader
+    return await run()
+
+
+async def caller(found: Annotated[Principal, RequireScopes()]) -> Principal:
+    """A dependency of an app's own, around the rule."""
+    return found
+
+
+READ = [RequireScopes("jobs:read")]
+AROUND = [Security(caller, scopes=["jobs:read"])]
 GUARDED: dict[str, Callable[[FastAPI], object]] = {
     "dependency of the route": lambda app: app.get("/x", dependencies=READ)(run),
-    "security": lambda app: app.get("/x", dependencies=[Security(RequireScopes("jobs:read"))])(run),
-    "security's scopes": lambda app: app.get("/x", dependencies=[Security(RequireScopes(), scopes=["jobs:read"])])(run),
+    "argument": lambda app: app.get("/x")(as_argument),
+    "scopes of a dependency around it": lambda app: app.get("/x", dependencies=AROUND)(run),
     "decorator": lambda app: app.get("/x")(requires("jobs:read")(run)),
     "decorator on a function": lambda app: app.get("/x")(requires("jobs:read")(run_sync)),
     "stacked": lambda app: app.get("/x")(requires("jobs:read")(requires()(run))),
@@ -113,7 +124,7 @@ async def test_the_dependency_enforces_also_where_the_middleware_cannot_see_it(n
 async def test_the_dependency_answers_with_the_principal() -> None:
     def build(app: FastAPI) -> None:
         @app.get("/x")
-        async def me(caller: Annotated[Principal, Security(RequireScopes("jobs:read"))]) -> str:
+        async def me(caller: Annotated[Principal, RequireScopes("jobs:read")]) -> str:
             return caller.id
 
     assert (await call(app_of(build), "GET", "/x", bearer(READER))).body == b'"key_1"'
@@ -122,8 +133,8 @@ async def test_the_dependency_answers_with_the_principal() -> None:
 def jobs(app: FastAPI) -> None:
     """Routes for the OpenAPI document."""
     app.get("/x", dependencies=READ)(run)
-    app.get("/y", dependencies=[Security(RequireScopes("jobs:read"), scopes=["jobs:ack"])])(run)
-    app.get("/z", dependencies=[Depends(RequireScopes(any_of("jobs:poll", requires("a", "b").rule)))])(run)
+    app.get("/y", dependencies=[Security(caller, scopes=["jobs:ack", "jobs:read"])])(run)
+    app.get("/z", dependencies=[RequireScopes(any_of("jobs:poll", requires("a", "b").rule))])(run)
     app.get("/open")(public(_open))
 
 
@@ -166,7 +177,7 @@ async def test_a_router_included_twice_is_guarded_each_time_by_its_own_rules() -
         router = APIRouter()
         router.get("/x")(run)
         app.include_router(router, prefix="/a", dependencies=READ)
-        app.include_router(router, prefix="/b", dependencies=[Depends(RequireScopes("jobs:create"))])
+        app.include_router(router, prefix="/b", dependencies=[RequireScopes("jobs:create")])
         app.include_router(router, prefix="/c")
 
     app = app_of(build)
@@ -251,7 +262,7 @@ async def test_sockets_too() -> None:
 
 async def test_a_space_in_the_path_binds_the_token() -> None:
     def build(app: FastAPI) -> None:
-        app.get("/s/{space_id}", dependencies=[Depends(RequireScopes("jobs:read", space_param="space_id"))])(run)
+        app.get("/s/{space_id}", dependencies=[RequireScopes("jobs:read", space_param="space_id")])(run)
 
     app = app_of(build)
     statuses = [(await call(app, "GET", f"/s/{space}", bearer(READER))).status for space in ("space_1", "space_2")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import BackgroundTasks, Depends, FastAPI
+from fastapi import BackgroundTasks, FastAPI
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
@@ -49,7 +49,7 @@ def fastapi_app(verifier: Counting, secret: Secret, ran: list[str]) -> FastAPI:
         middleware=[Middleware(TokenMiddleware, verifier=verifier)], openapi_url=None, docs_url=None, redoc_url=None
     )
 
-    @app.get("/", dependencies=[Depends(RequireScopes("jobs:read"))])
+    @app.get("/", dependencies=[RequireScopes("jobs:read")])
     async def start(request: Request, tasks: BackgroundTasks) -> str:
         async def task() -> None:
             verifier.refuse(secret)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Security
+from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 
@@ -18,6 +18,7 @@ VERIFIER = MemoryVerifier()
 READER = VERIFIER.issue("jobs:read").reveal()
 CREATOR = VERIFIER.issue("jobs:create").reveal()
 RULE = RequireScopes("jobs:read")
+OF_RULE: Any = RULE.dependency
 
 
 async def somebody() -> Principal:
@@ -25,7 +26,7 @@ async def somebody() -> Principal:
     return Principal("key_0", Kind.SPACE, frozenset({"jobs:read"}))
 
 
-async def current(caller: Annotated[Principal, Security(RULE)]) -> Principal:
+async def current(caller: Annotated[Principal, RULE]) -> Principal:
     """A dependency with the rule below it."""
     return caller
 
@@ -33,12 +34,12 @@ async def current(caller: Annotated[Principal, Security(RULE)]) -> Principal:
 def routes(app: FastAPI) -> FastAPI:
     """The rule in each place."""
 
-    @app.get("/listed", dependencies=[Depends(RULE)])
+    @app.get("/listed", dependencies=[RULE])
     async def listed() -> str:
         return "SECRET"
 
     @app.get("/argument")
-    async def argument(caller: Annotated[Principal, Security(RULE)]) -> str:
+    async def argument(caller: Annotated[Principal, RULE]) -> str:
         return f"SECRET of {caller.id}"
 
     @app.get("/below")
@@ -58,7 +59,7 @@ def guarded() -> FastAPI:
 
 
 async def test_an_override_does_not_take_the_rule_off_a_route_that_the_middleware_sees() -> None:
-    for overridden in (RULE, current):
+    for overridden in (OF_RULE, current):
         for early in (True, False):
             app = guarded()
             if not early:
@@ -79,14 +80,15 @@ async def test_an_override_cannot_declare_a_route_either() -> None:
         """Says nothing about who may come in."""
 
     app.get("/x", dependencies=[Depends(nothing)])(nothing)
-    app.dependency_overrides[nothing] = RULE
+    app.dependency_overrides[nothing] = OF_RULE
     assert "GET /x" in str(await start_up(app))
     assert (await call(app, "GET", "/x", bearer(READER))).status == 403
 
 
 async def test_an_override_with_another_rule_adds_to_the_routes_own() -> None:
     app = guarded()
-    app.dependency_overrides[RULE] = RequireScopes("jobs:create")
+    another: Any = RequireScopes("jobs:create").dependency
+    app.dependency_overrides[OF_RULE] = another
     both = VERIFIER.issue("jobs:read", "jobs:create").reveal()
     for path in PATHS:
         statuses = [(await call(app, "GET", path, bearer(token))).status for token in (READER, CREATOR, both)]
@@ -97,7 +99,7 @@ async def test_without_the_middleware_a_rule_lets_nobody_in_and_an_override_is_i
     app = routes(FastAPI())
     for path in PATHS:
         assert await _failed(app, path)
-    app.dependency_overrides[RULE] = somebody
+    app.dependency_overrides[OF_RULE] = somebody
     assert (await call(app, "GET", "/argument")).body == b'"SECRET of key_0"'
 
 
@@ -110,7 +112,7 @@ async def test_where_the_middleware_sees_no_route_only_the_dependency_asks_so_an
 
     app = TokenMiddleware(public(hiding), VERIFIER)
     assert [(await call(app, "GET", path)).status for path in PATHS] == [401, 401, 401]
-    inner.dependency_overrides[RULE] = somebody
+    inner.dependency_overrides[OF_RULE] = somebody
     assert [(await call(app, "GET", path)).status for path in PATHS] == [200, 200, 200]
 
 

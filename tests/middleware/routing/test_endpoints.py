@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security
+from fastapi import APIRouter, FastAPI, HTTPException
 from fastapi import WebSocket as FastAPIWebSocket
 from httpx_ws import WebSocketDisconnect
 from starlette.applications import Starlette
@@ -452,12 +452,12 @@ def fastapi_app(**settings: Any) -> FastAPI:
     """Every way of FastAPI to declare a rule."""
     app = FastAPI(**settings)
 
-    @app.get("/dependency", dependencies=[Depends(RequireScopes("a"))])
+    @app.get("/dependency", dependencies=[RequireScopes("a")])
     async def dependency() -> str:
         return "ran"
 
     @app.get("/security")
-    async def security(caller: Annotated[Principal, Security(RequireScopes(), scopes=["a"])]) -> str:
+    async def security(caller: Annotated[Principal, RequireScopes("a")]) -> str:
         return caller.id
 
     @app.get("/async")
@@ -470,13 +470,13 @@ def fastapi_app(**settings: Any) -> FastAPI:
     def sync_endpoint() -> str:
         return "ran"
 
-    router = APIRouter(dependencies=[Depends(RequireScopes("a"))])
+    router = APIRouter(dependencies=[RequireScopes("a")])
 
     @router.get("/routed")
     async def routed() -> str:
         return "ran"
 
-    @app.websocket("/socket", dependencies=[Depends(RequireScopes("a"))])
+    @app.websocket("/socket", dependencies=[RequireScopes("a")])
     async def socket(websocket: FastAPIWebSocket) -> None:
         await websocket.accept()
         RAN.append("socket")
