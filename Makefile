@@ -14,7 +14,7 @@ PACKAGES := $(addprefix spacekey/,$(ROOT) $(FOLDERS))
 export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/compiled
 
-.PHONY: help serve test test-rest test-all faults guards check format bench screenshots docs-reference house clean
+.PHONY: help serve test test-rest test-all faults guards check format bench screenshots docs-reference baseline house clean
 
 help: ## what can be made here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -71,6 +71,9 @@ screenshots: $(READY) ## picture every page of the dashboard into build/screensh
 
 docs-reference: $(READY) ## write the pages of docs/ that are made from the code
 	$(BIN)/python docs/generate.py
+
+baseline: $(READY) ## make REST and GraphQL as they are now the contract that later changes are held to
+	PYTHONPATH=tests $(BIN)/python -m contract.baseline
 
 clean: ## remove what was built, the virtual environment included
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -37,9 +37,10 @@ from spacekey.server.http.dashboard import dashboard_routes
 from spacekey.server.http.errors import REALM, on_expected, on_http_exception
 from spacekey.server.http.graphiql import PATH as GRAPHIQL
 from spacekey.server.http.graphiql import graphiql_routes
-from spacekey.server.http.middleware import RequestLog, SameOrigin, SecurityHeaders
+from spacekey.server.http.middleware import DeprecationHeaders, RequestLog, SameOrigin, SecurityHeaders
+from spacekey.server.http.openapi import deprecation_notices
 from spacekey.server.http.requests import BadBody
-from spacekey.server.http.routes import API, GRAPHQL, build_routes
+from spacekey.server.http.routes import API, GRAPHQL, OPERATIONS, build_routes
 from spacekey.server.http.session_cookie import member_of_session
 
 from .build import build_parts, prepare_store
@@ -96,9 +97,11 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
         Middleware(PeerAddress),
         Middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies)),
     ]
+    notices = deprecation_notices(OPERATIONS)
     return [
         *(proxies if settings.trusted_proxies else ()),
         Middleware(RequestLog, metrics=parts.metrics),
+        *([Middleware(DeprecationHeaders, notices=notices)] if notices else ()),
         Middleware(SecurityHeaders),
         Middleware(SameOrigin, public_origin=settings.public_origin),
         Middleware(ClientAuthentication, realm=REALM),

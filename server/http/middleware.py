@@ -1,11 +1,11 @@
-"""Middleware around all routes: the request log with the request's id, the same-origin check, and security headers."""
+"""Middleware around all routes: the request log with the request's id, the same-origin check, and common headers."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -162,6 +162,34 @@ class SameOrigin:
 
 def _has_body(request: Request) -> bool:
     return "transfer-encoding" in request.headers or request.headers.get("content-length", "0").strip() != "0"
+
+
+class DeprecationHeaders:
+    """Middleware that adds the headers of deprecated operations to their answers, errors included.
+
+    :param notices: the headers by method and path template.
+    """
+
+    def __init__(self, app: ASGIApp, notices: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
+        self.app = app
+        self._notices = {
+            operation: [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+            for operation, headers in notices.items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                added = self._notices.get((method, template_of(scope)), [])
+                message = {**message, "headers": [*message.get("headers", ()), *added]}
+            await send(message)
+
+        await self.app(scope, receive, sending)
 
 
 class SecurityHeaders:

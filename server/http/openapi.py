@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from spacekey.domain.deprecation import Deprecation
 from spacekey.domain.unset import UNSET
 from spacekey.middleware.routing.endpoints import public
 from spacekey.middleware.rules.marks import access_of
@@ -151,6 +152,7 @@ _ERROR_RESPONSES: dict[int, tuple[str, str]] = {
     503: ("ServiceUnavailable", "The server cannot answer now."),
 }
 """Status of an error → the name of its response, and what it means. Names do not depend on Python's version."""
+_DEPRECATED = ["Deprecation", "Sunset"]
 _OTHER_ERRORS = ("Error", "Any other error.")
 _UNAVAILABLE = 503
 
@@ -180,6 +182,7 @@ class Operation:
     :param conditional: whether the answer has an ``ETag``, and the request may have preconditions about it.
     :param paged: whether the answer is a page of a list, with a ``Link`` to the next one.
     :param stored: whether caches may store the answer.
+    :param deprecated: the notice that answers carry, for an operation that is going to be removed.
     """
 
     method: str
@@ -203,6 +206,7 @@ class Operation:
     conditional: bool = False
     paged: bool = False
     stored: bool = False
+    deprecated: Deprecation | None = None
 
     @property
     def answers(self) -> dict[int, Answer[Any] | None]:
@@ -335,6 +339,11 @@ _TAGS = {
 """Description of each tag."""
 
 
+def deprecation_notices(operations: Sequence[Operation]) -> dict[tuple[str, str], dict[str, str]]:
+    """Return the headers of deprecated operations, by method and path."""
+    return {(one.method, one.path): one.deprecated.headers for one in operations if one.deprecated is not None}
+
+
 def openapi_endpoint(operations: Sequence[Operation]) -> Callable[[Request], Any]:
     """Return the endpoint of ``GET /api/v1/openapi.json``. The first request generates the document."""
 
@@ -407,6 +416,11 @@ def _described(operation: Operation, schemas: _Schemas) -> Json:
             "default": _reference(operation, None),
         },
     }
+    if operation.deprecated is not None:
+        described |= {
+            "deprecated": True,
+            "description": f"{operation.description}\n\n{operation.deprecated.reason}",
+        }
     if operation.requirement is not None:
         described[REQUIRED_SCOPES] = operation.requirement.rule.as_lists()
     if operation.body is not None:
@@ -451,6 +465,7 @@ def _headers(operation: Operation, status: int) -> Json:
         names.append("ETag")
     names += ["Link"] if operation.paged else []
     names += ["Set-Cookie"] if operation.callers == "graphql" else []
+    names += [] if operation.deprecated is None else _DEPRECATED
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
@@ -469,6 +484,9 @@ def _error_responses(operations: Sequence[Operation], schemas: _Schemas) -> Json
     for operation in operations:
         for status in (*operation.statuses, None):
             found.setdefault(_error_name(operation, status), _error(operation.callers, status, schemas))
+    if any(operation.deprecated is not None for operation in operations):
+        for response in found.values():
+            response["headers"] |= {name: {"$ref": f"#/components/headers/{name}"} for name in _DEPRECATED}
     return dict(sorted(found.items()))
 
 
