@@ -303,7 +303,8 @@ def command_line() -> str:
 
 Made from the program: `spacekey --help` and `spacekey COMMAND --help` say the same. Commands read the
 [settings](settings.md) and work on the database directly, so they need no running server. Running them takes no
-scopes: guard access to the machine.
+scopes: guard access to the machine. From other machines, they
+[speak to a server](../how-to/command-line.md) with a token.
 
 - Exit codes: 0 good; 1 refused, not found or something wrong; 2 wrong usage, value or setting; 3 unavailable.
 - `--json` prints one JSON document: an object, or an array for lists. `--jsonl` prints a list as one object per line.
@@ -311,8 +312,9 @@ scopes: guard access to the machine.
 - Tables have one line a row and fit the terminal: names are cut, then columns left out, ids and prefixes never.
   `--wide` prints everything; so does a table that goes to a file or another program.
 - Commands that end something ask first; `--yes` answers for you.
-- A token is named by its id (`key_…`), a person by an account's id (`usr_…`) or a proven address, a workspace by its
-  slug or id.
+- Without an option stands the thing itself. The workspace that it is in is `-w`, or `SPACEKEY_WORKSPACE`.
+- A token is named by its id (`key_…`), a person by an account's id (`usr_…`) or a proven address, a workspace or
+  space by its slug or id.
 """
     ]
     parts += [_command(path, command) for path, command in _commands("spacekey", root) if path != "spacekey"]

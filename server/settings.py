@@ -46,7 +46,7 @@ REMOVED = {
     "'spacekey service create NAME --product PRODUCT', and unset this variable"
 }
 """Settings that no longer exist, and what to do instead."""
-COMMAND_LINE_VARIABLES = ("SPACEKEY_WORKSPACE",)
+COMMAND_LINE_VARIABLES = ("SPACEKEY_WORKSPACE", "SPACEKEY_URL", "SPACEKEY_TOKEN")
 """Variables that stand for options of the command line, and are no settings of a server."""
 EXAMPLES = ("emit", "spooled", "teamspace", "guard")
 

@@ -172,7 +172,7 @@ class Tokens(Protocol):
         """Accept a disabled token again, and return it."""
 
     async def describe_secret(self, secret: str) -> Facts:
-        """Return whether a secret is accepted, why not, and whose it is. It does not count as a use."""
+        """Return whether a secret is accepted, why not, and whose it is."""
 
 
 class Audit(Protocol):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from spacekey.domain.product import Product
     from spacekey.models.engine.store import Store
 
+    from .remote.login import Server
+
 COMPLETED_MAX = 200
 
 
@@ -23,6 +25,11 @@ def workspaces(incomplete: str) -> list[str]:
     def asked() -> list[str]:
         import asyncio
 
+        from .remote.login import server_now
+
+        server = server_now(os.environ)
+        if server is not None:
+            return asyncio.run(_slugs_on(server, incomplete))
         from spacekey.models.engine.store import SQLITE, Store
         from spacekey.server.settings import Settings
 
@@ -32,6 +39,20 @@ def workspaces(incomplete: str) -> list[str]:
         return asyncio.run(_slugs(store, incomplete))
 
     return _quietly(asked)
+
+
+async def _slugs_on(server: Server, incomplete: str) -> list[str]:
+    from .remote.backend import RemoteBackend
+    from .remote.client import Client
+
+    found: list[str] = []
+    async with Client(server) as client:
+        async for one in RemoteBackend(client).workspaces.list():
+            if one["slug"].startswith(incomplete):
+                found.append(one["slug"])
+            if len(found) == COMPLETED_MAX:
+                break
+    return found
 
 
 async def _slugs(store: Store, incomplete: str) -> list[str]:

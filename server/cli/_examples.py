@@ -9,6 +9,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": ("spacekey serve", "spacekey serve --host 0.0.0.0 --port 8080"),
     "migrate": ("spacekey migrate",),
     "demo": ("spacekey demo --serve",),
+    "login": (
+        "spacekey login https://keys.example.com",
+        "pass show spacekey | spacekey login https://keys.example.com",
+    ),
+    "logout": ("spacekey logout",),
     "check": ("spacekey check", "spacekey check product.toml"),
     "service list": ("spacekey service list",),
     "service create": ("spacekey service create emit-api --product emit",),

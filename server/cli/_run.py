@@ -13,10 +13,10 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -26,20 +26,17 @@ from spacekey.domain.errors import ConfigurationError, ServiceUnavailable, Space
 from spacekey.domain.refusal import InputCode, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 
-from . import _complete
 from ._removed import command_now, option_now
 
 if TYPE_CHECKING:
     from spacekey.models.engine.store import Store
     from spacekey.resolvers.access.caller import Operator
-    from spacekey.resolvers.system import System
     from spacekey.server.settings import Settings
 
 T = TypeVar("T")
 
 SECRET_BYTES_MAX = 4_096
 MIGRATE = "Run: spacekey migrate"
-WORKSPACE_VARIABLE = "SPACEKEY_WORKSPACE"
 GOOD = 0
 REFUSED = 1
 USAGE = 2
@@ -69,74 +66,6 @@ _PARAMETERS = {
 """A resolver's name of a field → the commands' name of the parameter, if they differ."""
 _MADE_FROM = {"name": ("slug", "email", "role"), "email": ("account", "owner"), "account": ("email", "owner")}
 """A field → the parameters that its value comes from if it was left out, or the command has no such parameter."""
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-AsArray: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON array.")]
-AsLines: TypeAlias = Annotated[bool, typer.Option("--jsonl", help="Print JSON Lines: one object a line.")]
-Wide: TypeAlias = Annotated[bool, typer.Option("--wide", help="Print all columns, whole, however long the lines are.")]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
-DryRun: TypeAlias = Annotated[
-    bool, typer.Option("--dry-run", help="Only print what would stop working; change nothing.")
-]
-NoWait: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--no-wait", hidden=True, help="Answer before the change holds everywhere; effective_at says when it does."
-    ),
-]
-WorkspaceName: TypeAlias = Annotated[
-    str, typer.Argument(metavar="WORKSPACE", help="A workspace's slug or id.", autocompletion=_complete.workspaces)
-]
-Workspace: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--workspace",
-        "-w",
-        metavar="WORKSPACE",
-        envvar=WORKSPACE_VARIABLE,
-        autocompletion=_complete.workspaces,
-        help="The workspace: its slug or id.",
-    ),
-]
-AnyWorkspace: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--workspace",
-        "-w",
-        metavar="WORKSPACE",
-        envvar=WORKSPACE_VARIABLE,
-        autocompletion=_complete.workspaces,
-        help="Only this workspace: its slug or id; without it all.",
-    ),
-]
-SpaceHome: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--workspace",
-        "-w",
-        metavar="WORKSPACE",
-        envvar=WORKSPACE_VARIABLE,
-        autocompletion=_complete.workspaces,
-        help="The space's workspace: its slug or id; an id of a space needs none.",
-    ),
-]
-SpaceName: TypeAlias = Annotated[
-    str, typer.Argument(metavar="SPACE", help="A space's slug in the workspace, or its id (space_…).")
-]
-GRANT_HELP = "A scope, shorthand or role; several by commas, or repeated."
-Email: TypeAlias = Annotated[
-    str, typer.Argument(metavar="EMAIL", help="The e-mail address that the invitation was made for.")
-]
-Account: TypeAlias = Annotated[
-    str, typer.Argument(metavar="ACCOUNT", help="An account's id (usr_…), or the address it has proven.")
-]
-TokenId: TypeAlias = Annotated[str, typer.Argument(metavar="TOKEN", help="A token's id (key_…), never its secret.")]
-Limit: TypeAlias = Annotated[
-    int | None, typer.Option("--limit", min=1, help="At most this many; without it 100 in a table, all with --json.")
-]
-EXPIRES_HELP = (
-    "When it ends: 90d, 2w, 1y, 12h, 30min, a date like 2030-01-31 (the end of that day, UTC), a time like "
-    f"{EXAMPLE_MOMENT}, or never; left out: the workspace's policy."
-)
 _SPAN = re.compile(r"([1-9][0-9]{0,4}) ?([a-z]{1,7})", re.ASCII | re.IGNORECASE)
 _UNITS = {
     **dict.fromkeys(("min", "mins", "minute", "minutes"), timedelta(minutes=1)),
@@ -194,61 +123,6 @@ def operator_name(chosen: str | None, environ: Mapping[str, str]) -> str:
         return clean_name("operator", f"{user}@{socket.gethostname()}"[:NAME_LENGTH_MAX])
     except InvalidInput:
         return OPERATOR_ID
-
-
-def run(work: Callable[[System], Awaitable[T]], *, migrated: bool = True, takes_away: bool = False) -> T:
-    """Run ``work`` with the system that the settings describe.
-
-    :param migrated: whether to refuse a database that is not at this version's revision.
-    :param takes_away: whether the work takes access away, so that "not found" is answered after T.
-    :raises Failure: the database is not ready.
-    :raises SpacekeyError: any that ``work`` raises.
-    """
-    import asyncio
-
-    settings = settings_now()
-
-    async def within() -> T:
-        from spacekey.models.engine.store import watched_changes
-        from spacekey.server.build import build_system
-
-        system = build_system(settings)
-        try:
-            with watched_changes():
-                if migrated:
-                    await check_ready(system.store)
-                return await _settled(system, work) if takes_away else await work(system)
-        finally:
-            await system.store.aclose()
-
-    return asyncio.run(within())
-
-
-async def _settled(system: System, work: Callable[[System], Awaitable[T]]) -> T:
-    """Run the work. "Not found" waits for T: an earlier command, whose answer was lost, may have deleted the object."""
-    try:
-        return await work(system)
-    except Failure as failure:
-        if failure.code == REFUSED:
-            from spacekey.resolvers.staleness import settle_refused
-
-            await settle_refused(system)
-        raise
-
-
-async def check_ready(store: Store) -> None:
-    """Check that the database exists and has this version's schema.
-
-    :raises Failure: otherwise; says what to run.
-    :raises ServiceUnavailable: the database does not answer.
-    """
-    from spacekey.models.migrations.run import current
-
-    if is_missing(store):
-        raise Failure(f"There is no database at '{store.url.database}' yet. {MIGRATE}", UNAVAILABLE)
-    schema = await current(store)
-    if schema.problem is not None:
-        raise Failure(f"The database {schema.problem}. {sentence(schema.remedy)}", UNAVAILABLE)
 
 
 def sentence(words: str) -> str:

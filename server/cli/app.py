@@ -48,6 +48,16 @@ SINGLES: dict[str, Single] = {
     "demo": Single(
         "Make an owner and a workspace for each product; what is there already stays as it is.", "serving", "demo"
     ),
+    "login": Single(
+        "Speak to a server from now on, with a token of yours. Its secret is asked for, or read from standard input.",
+        "login",
+        "login",
+    ),
+    "logout": Single(
+        "Forget the server and the token's secret. The token itself stays valid; 'token revoke' ends it.",
+        "login",
+        "logout",
+    ),
     "check": Single(
         "Check settings, products, the database's revision and the clock; exits with 1 when something is wrong.",
         "check",
@@ -209,6 +219,10 @@ def _module(name: str) -> ModuleType:
             from . import invitation
 
             return invitation
+        case "login":
+            from . import login
+
+            return login
         case "member":
             from . import member
 

@@ -12,10 +12,11 @@ import typer
 
 from . import _complete
 from ._backend import Backend
-from ._connection import connected
+from ._connection import connected, run
 from ._names import actor_id
+from ._options import WORKSPACE_VARIABLE, AsArray, AsJson, AsLines, Limit, Wide
 from ._output import Facts, Format, Listing, json_text, say, show_one
-from ._run import USAGE, WORKSPACE_VARIABLE, AsArray, AsJson, AsLines, Failure, Limit, Wide, read_moment, run
+from ._run import USAGE, Failure, read_moment
 
 if TYPE_CHECKING:
     from spacekey.resolvers.audit.chains import Head

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._connection import check_local
+from ._options import AsArray, AsLines
 from ._output import Format, Listing, styled
-from ._run import AsArray, AsLines, Failure
+from ._run import Failure
 
 if TYPE_CHECKING:
     from ._findings import Finding
@@ -27,6 +29,8 @@ def check(
     """Check settings, products, the database's revision and the clock; exits with 1 when something is wrong."""
     from ._findings import findings_of
 
+    if not products:
+        check_local()
     form = Format(as_json, as_lines)
     findings = findings_of(products)
     if as_json or as_lines:

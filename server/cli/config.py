@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._connection import run
+from ._options import AsJson, DryRun, Yes
 from ._output import Facts, say, show_one
-from ._run import AsJson, DryRun, Yes, confirmed, operator, run
+from ._run import confirmed, operator
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ._backend import Backend, Consent
 from ._connection import connected
+from ._options import AsArray, AsJson, AsLines, Email, Limit, Wide, Workspace, Yes
 from ._output import Format, Listing, show_one
-from ._run import AsArray, AsJson, AsLines, Email, Limit, Wide, Workspace, Yes
 
 COLUMNS = ("email", "name", "role", "invited_by", "created_at", "expires_at", "id")
 DROP = ("created_at", "invited_by", "name", "expires_at", "role", "email")

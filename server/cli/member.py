@@ -10,8 +10,8 @@ from . import _complete
 from ._backend import Backend, Consent
 from ._connection import connected
 from ._consent import show_change
+from ._options import Account, AsArray, AsJson, AsLines, DryRun, Limit, NoWait, Wide, Workspace, Yes
 from ._output import Format, Listing, show_once, show_one
-from ._run import Account, AsArray, AsJson, AsLines, DryRun, Limit, NoWait, Wide, Workspace, Yes
 
 COLUMNS = ("email", "email_proven", "name", "role", "can_sign_in", "created_at", "user_id")
 DROP = ("created_at", "can_sign_in", "email_proven", "name", "role", "email")

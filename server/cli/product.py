@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _complete
+from ._options import AsArray, AsJson, AsLines, Wide
 from ._output import Facts, Format, Listing, json_text, print_table, styled
-from ._run import AsArray, AsJson, AsLines, Wide, settings_now
+from ._run import settings_now
 
 if TYPE_CHECKING:
     from spacekey.domain.product import Product

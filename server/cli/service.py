@@ -8,9 +8,11 @@ import typer
 
 from . import _complete
 from ._backend import DryRun as Rehearsed
+from ._connection import run
 from ._consent import show_change
+from ._options import AsArray, AsJson, AsLines, DryRun, Limit, Wide, Yes
 from ._output import Facts, Format, Listing, show_once
-from ._run import AsArray, AsJson, AsLines, DryRun, Limit, Wide, Yes, confirmed, operator, read_lifetime, run
+from ._run import confirmed, operator, read_lifetime
 
 if TYPE_CHECKING:
     from spacekey.models.tables.records import ServiceRecord

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from ._connection import check_local, run
+from ._options import AsJson
 from ._output import Facts, say, show_one
-from ._run import AsJson, operator, run, settings_now
+from ._run import operator, settings_now
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -27,6 +29,7 @@ Workers: TypeAlias = Annotated[
 
 def serve(host: Host = None, port: Port = None, workers: Workers = None) -> None:
     """Serve until stopped: GraphQL, REST and the dashboard. SQLite is migrated first."""
+    check_local()
     settings = _settings(host, port)
     if workers is not None:
         settings = replace(settings, workers=workers)

@@ -9,22 +9,9 @@ import typer
 from ._backend import Backend, Consent
 from ._connection import connected
 from ._consent import show_change
+from ._options import AsArray, AsJson, AsLines, DryRun, Limit, NoWait, SpaceHome, SpaceName, Wide, Workspace, Yes
 from ._output import Format, Listing, show_one
-from ._run import (
-    USAGE,
-    AsArray,
-    AsJson,
-    AsLines,
-    DryRun,
-    Failure,
-    Limit,
-    NoWait,
-    SpaceHome,
-    SpaceName,
-    Wide,
-    Workspace,
-    Yes,
-)
+from ._run import USAGE, Failure
 
 
 def list_(

@@ -15,27 +15,23 @@ from ._backend import Backend, Consent, Ending
 from ._connection import connected
 from ._consent import show_change
 from ._names import actor_id, token_id
-from ._output import Format, Listing, say, show_once, show_one
-from ._run import (
+from ._options import (
     EXPIRES_HELP,
     GRANT_HELP,
-    USAGE,
     AnyWorkspace,
     AsArray,
     AsJson,
     AsLines,
     DryRun,
-    Failure,
     Limit,
     NoWait,
     TokenId,
     Wide,
     Workspace,
     Yes,
-    read_expiry,
-    read_secret,
-    scope_names,
 )
+from ._output import Format, Listing, say, show_once, show_one
+from ._run import USAGE, Failure, read_expiry, read_secret, scope_names
 
 ROTATE_AFTER_DAYS = 90
 ONCE = "The secret, shown this once and never again:"
@@ -283,7 +279,7 @@ def inactive(
 def verify(as_json: AsJson = False) -> None:
     """Say whether a secret is accepted, why not, and whose it is. The secret is read from standard input.
 
-    It does not count as a use. Exits with 1 if the secret is not accepted.
+    On the database it does not count as a use; a server counts it. Exits with 1 if the secret is not accepted.
     """
     facts = connected(lambda backend: backend.tokens.describe_secret(read_secret()))
     show_one({**facts, "token": facts["token"] and facts["token"]["name"]} if not as_json else facts, as_json)

@@ -9,23 +9,10 @@ import typer
 
 from spacekey.domain.text_input import decode_text, one_line
 
+from ._connection import run
+from ._options import Account, AsArray, AsJson, AsLines, DryRun, Limit, NoWait, Wide, Yes
 from ._output import Facts, Format, Listing, say, show_one
-from ._run import (
-    USAGE,
-    Account,
-    AsArray,
-    AsJson,
-    AsLines,
-    DryRun,
-    Failure,
-    Limit,
-    NoWait,
-    Wide,
-    Yes,
-    confirmed,
-    operator,
-    run,
-)
+from ._run import USAGE, Failure, confirmed, operator
 
 if TYPE_CHECKING:
     from spacekey.resolvers.accounts.erasure import Erased

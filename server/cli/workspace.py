@@ -14,22 +14,9 @@ from ._backend import Backend, Consent
 from ._backend import DryRun as Hits
 from ._connection import connected
 from ._consent import show_change
+from ._options import AsArray, AsJson, AsLines, DryRun, Limit, NoWait, Wide, WorkspaceName, Yes
 from ._output import Facts, Format, Listing, show_once, show_one
-from ._run import (
-    USAGE,
-    AsArray,
-    AsJson,
-    AsLines,
-    DryRun,
-    Failure,
-    Limit,
-    NoWait,
-    Wide,
-    WorkspaceName,
-    Yes,
-    read_lifetime,
-    scope_names,
-)
+from ._run import USAGE, Failure, read_lifetime, scope_names
 from .member import INVITATION
 
 

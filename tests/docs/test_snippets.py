@@ -142,6 +142,7 @@ def reader(tmp_path: Path, demo_server: Running) -> Iterator[Reader]:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     _install(tmp_path)
     variables = {**demo_server.installation.environ, "TOKEN": str(demo_server.demo["token"]["secret"])}
+    del variables["SPACEKEY_DATABASE_URL"]  # commands find data/spacekey.db, and speak to a server where a page says so
     with ExitStack() as stack:
         yield Reader(tmp_path, variables, {"http://127.0.0.1:8000": demo_server.url}, {}, stack)
 

@@ -49,6 +49,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "server/http/requests.py": frozenset({"pydantic", "pydantic_core"}),
     "server/metrics.py": frozenset({"prometheus_client"}),
     "server/http/response_models.py": frozenset({"pydantic", "typing_extensions"}),  # the last comes with pydantic
+    "server/cli/remote/client.py": frozenset({"httpx"}),
     "server/cli/scope.py": frozenset({DYNAMIC}),  # the schema that is named on the command line
 }
 """A folder or file → the packages it may import; a file has those of the folders around it as well."""

@@ -65,6 +65,9 @@ def test_the_exit_codes_are_in_the_help(cli: Cli) -> None:
     assert "0 good; 1 refused, not found or something wrong; 2 wrong usage, value or setting; 3 unavailable" in told
 
 
+LOGIN = {"login", "logout"}
+"""Tried with a server, in ``test_remote``."""
+
 JSON_CALLS: dict[str, list[str]] = {
     "migrate": [],
     "demo": [],
@@ -133,7 +136,7 @@ UNUSED = {"usage show", "usage list"}
 
 
 def test_the_json_of_every_command_is_tried() -> None:
-    assert set(JSON_CALLS) == set(COMMANDS) - WITHOUT_JSON
+    assert set(JSON_CALLS) == set(COMMANDS) - WITHOUT_JSON - LOGIN
 
 
 @dataclass(frozen=True)

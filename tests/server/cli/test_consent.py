@@ -98,7 +98,7 @@ HARMLESS: dict[str, tuple[str, ...]] = {
 }
 """Commands after which every token and member can do what they could before."""
 
-SERVING = {"serve"}
+SERVING = {"serve", "login", "logout"}
 
 
 def leaves() -> dict[str, Any]:

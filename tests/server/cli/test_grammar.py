@@ -9,9 +9,9 @@ import pytest
 from typer.main import get_command
 
 from spacekey.domain.secret import mint
+from spacekey.server.cli._options import WORKSPACE_VARIABLE
 from spacekey.server.cli._removed import COMMANDS as REMOVED
 from spacekey.server.cli._removed import OPTIONS
-from spacekey.server.cli._run import WORKSPACE_VARIABLE
 from spacekey.server.cli.app import SINGLES, build_app
 from support.cli import Cli
 
