@@ -16,7 +16,8 @@ from ._output import Facts
 GRACE_ASKED_BELOW = 60
 """Seconds of grace below which a rotation is asked about."""
 
-FOR_VERIFICATION = {"version", "actor_salt", "actor_digest", "target_salt", "target_digest"}
+FOR_VERIFICATION = {"at", "version", "actor_salt", "actor_digest", "target_salt", "target_digest"}
+NULLABLE = ("credential", "ip", "target_name", "user_agent")
 
 
 def token_facts(view: TokenView) -> Facts:
@@ -24,9 +25,9 @@ def token_facts(view: TokenView) -> Facts:
     token = view.token
     return {
         "id": token.id,
-        "token_id": view.public_id,
+        "display_id": view.public_id,
         "name": token.name,
-        "description": token.description,
+        "description": token.description or None,
         "kind": token.kind,
         "environment": token.environment,
         "workspace_id": token.workspace_id,
@@ -46,7 +47,7 @@ def token_facts(view: TokenView) -> Facts:
         "last_used_ip": token.last_used_ip,
         "rotated_from": token.rotated_from_id,
         "rotated_to": token.rotated_to_id,
-        "retires_at": written(view.retires_at),
+        "grace_ends_at": written(view.retires_at),
     }
 
 
@@ -62,8 +63,8 @@ def workspace_facts(system: System, workspace: AnyWorkspace) -> Facts:
         "plan": workspace.plan,
         "rate_limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
         "expiry_required": workspace.expiry_required,
-        "lifetime_seconds_max": workspace.lifetime_seconds_max,
-        "lifetime_seconds_default": workspace.lifetime_seconds_default,
+        "max_lifetime_seconds": workspace.lifetime_seconds_max,
+        "default_lifetime_seconds": workspace.lifetime_seconds_default,
         "scopes_allowed": workspace.scopes_allowed,
         "status": _status(workspace),
         "suspended_at": written(workspace.suspended_at),
@@ -137,5 +138,7 @@ def user_facts(user: AnyUser) -> Facts:
 
 def audit_facts(event: AnyEvent) -> Facts:
     """Return an event as JSON values, without what only verifies the log, which an export has."""
-    facts = {**event_facts(event), "actor": actor_facts(event.actor)}
+    facts = {**event_facts(event), "actor": actor_facts(event.actor), "created_at": written(event.at)}
+    for name in NULLABLE:
+        facts[name] = facts[name] or None
     return {name: value for name, value in facts.items() if name not in FOR_VERIFICATION}

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 HASH_BYTES = 32
 WHOSE = "Say whose events: -w WORKSPACE, or --system for those of no workspace."
-COLUMNS = ("sequence", "at", "action", "outcome", "actor", "credential", "target_id", "ip")
-DROP = ("credential", "ip", "sequence", "outcome", "actor", "at", "action")
+COLUMNS = ("sequence", "created_at", "action", "outcome", "actor", "credential", "target_id", "ip")
+DROP = ("credential", "ip", "sequence", "outcome", "actor", "created_at", "action")
 
 ChainHome: TypeAlias = Annotated[
     str | None,

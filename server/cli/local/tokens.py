@@ -235,7 +235,7 @@ class LocalTokens:
             "accepted": accepted,
             "reason": verdict.reason.value if isinstance(verdict, Rejected) else None,
             "environment": None if shape is None else shape.environment,
-            "token_id": known,
+            "id": known,
             "token": None if known is None or gone else token_facts(await token_view(system, operator(), known)),
         }
 

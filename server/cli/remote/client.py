@@ -20,7 +20,13 @@ from .login import Server
 TIMEOUT_SECONDS = 90.0
 """As long as a change may wait until it holds everywhere, which is T, at most 60 seconds, and its own time."""
 
-_RESOLVERS_NAMES = {"unused_for_days": "unused_days", "expiring_within_days": "expiring_days"}
+_RESOLVERS_NAMES = {
+    "unused_for_days": "unused_days",
+    "expiring_within_days": "expiring_days",
+    "max_lifetime_seconds": "lifetime_seconds_max",
+    "default_lifetime_seconds": "lifetime_seconds_default",
+    "owner_id": "space_id",
+}
 """What the API calls by another name than resolvers, which commands follow."""
 _SCOPE = re.compile(r'scope="([^"]*)"')
 
@@ -171,10 +177,13 @@ def _refuse(answer: Mapping[str, Any], what: str) -> NoReturn:
 
 
 def _invalid(errors: Sequence[Mapping[str, Any]]) -> InvalidInput:
-    return InvalidInput.of(
-        Fault(tuple(_snake(str(name)) for name in one["path"]) or ("input",), _code(one["code"]), one["message"])
-        for one in errors
-    )
+    return InvalidInput.of(Fault(_place(one["path"]), _code(one["code"]), one["message"]) for one in errors)
+
+
+def _place(path: Sequence[object]) -> tuple[str, ...]:
+    """Return the place of a fault as resolvers name it, to whom a policy's fields are the workspace's own."""
+    names = [_snake(str(name)) for name in path]
+    return tuple(names[1:] if len(names) > 1 and names[0] == "policy" else names) or ("input",)
 
 
 def _code(code: str) -> InputCode:

@@ -9,7 +9,7 @@ WORKSPACE = """
 fragment workspace on Workspace {
   id slug name createdAt suspendedAt
   product { name } plan { name } rateLimit { perMinute burst }
-  policy { expiryRequired lifetimeSecondsMax lifetimeSecondsDefault scopesAllowed }
+  policy { expiryRequired maxLifetimeSeconds defaultLifetimeSeconds scopesAllowed }
 }
 """
 SPACE = "fragment space on Space { id slug name createdAt workspace { id } }\n"
@@ -22,15 +22,15 @@ fragment invitation on Invitation {{
 ROLE = "fragment role on Role { name title description grants scopes }\n"
 TOKEN = f"""
 fragment token on Token {{
-  id tokenId name description kind environment prefix role grants scopes status createdAt createdBy {ACTOR}
-  expiresAt disabledAt revokedAt revokedReason lastUsedAt lastUsedIp retiresAt
+  id displayId name description kind environment prefix role grants scopes status createdAt createdBy {ACTOR}
+  expiresAt disabledAt revokedAt revokedReason lastUsedAt lastUsedIp graceEndsAt
   rotatedFrom {{ id }} rotatedTo {{ id }} workspace {{ id slug }} space {{ id }}
 }}
 """
 EVENT = f"""
 fragment event on AuditEvent {{
-  id sequence at action outcome actor {ACTOR} credential targetId targetName targetFacts before after ip userAgent
-  requestId hash actorErased targetErased
+  id sequence createdAt action outcome actor {ACTOR} credential targetId targetName targetFacts before after
+  ip userAgent requestId hash actorErased targetErased
 }}
 """
 ERRORS = """
@@ -130,50 +130,50 @@ query ($id: ID, $filter: AuditFilter, $after: String) {{
 
 USAGE_BY_ID = """
 query ($id: ID!, $days: Int!) {
-  token(id: $id) { usage(days: $days) { day allowed denied limited } }
+  token(id: $id) { usage(days: $days) { day allowed denied rateLimited } }
 }
 """
 
 USAGE_OF_WORKSPACE = """
 query ($id: ID, $days: Int!) {
-  workspace(id: $id) { usage(days: $days) { day allowed denied limited } }
+  workspace(id: $id) { usage(days: $days) { day allowed denied rateLimited } }
 }
 """
 
 BUSIEST = f"""
 query ($id: ID, $days: Int!, $most: Int!) {{
-  workspace(id: $id) {{ busiestTokens(days: $days, first: $most) {{ allowed denied limited token {{ ...token }} }} }}
+  workspace(id: $id) {{
+    busiestTokens(days: $days, first: $most) {{ allowed denied rateLimited token {{ ...token }} }}
+  }}
 }}
 {TOKEN}"""
 
 
-def _mutation(field: str, result: str, answer: str, *fragments: str) -> str:
+def _mutation(field: str, answer: str, *fragments: str) -> str:
     """Return a mutation with one input, whose answer is either a success with these fields or an error."""
     kind = field[0].upper() + field[1:]
     return (
         f"mutation ($input: {kind}Input!) {{ {field}(input: $input) {{\n"
-        f"  __typename ... on {result} {{ {answer} }} ...errors\n}} }}\n{''.join(fragments)}{ERRORS}"
+        f"  __typename ... on {kind}Success {{ {answer} }} ...errors\n}} }}\n{''.join(fragments)}{ERRORS}"
     )
 
 
-CREATE_WORKSPACE = _mutation("createWorkspace", "WorkspaceSuccess", "workspace { ...workspace }", WORKSPACE)
-UPDATE_WORKSPACE = _mutation("updateWorkspace", "WorkspaceSuccess", "effectiveAt workspace { ...workspace }", WORKSPACE)
-DELETE_WORKSPACE = _mutation("deleteWorkspace", "DeleteWorkspaceSuccess", "effectiveAt")
-SET_ROLE = _mutation("setRole", "WorkspaceSuccess", "effectiveAt workspace { roles { ...role } }", ROLE)
-CREATE_SPACE = _mutation("createSpace", "SpaceSuccess", "space { ...space }", SPACE)
-UPDATE_SPACE = _mutation("updateSpace", "SpaceSuccess", "space { ...space }", SPACE)
-DELETE_SPACE = _mutation("deleteSpace", "DeleteSpaceSuccess", "effectiveAt")
-ADD_MEMBER = _mutation(
-    "addMember", "MemberSuccess", "invitation pending { ...invitation } member { ...member }", INVITATION, MEMBER
-)
-CHANGE_MEMBER_ROLE = _mutation("changeMemberRole", "MemberSuccess", "effectiveAt member { ...member }", MEMBER)
-REMOVE_MEMBER = _mutation("removeMember", "RemoveMemberSuccess", "effectiveAt")
-WITHDRAW_INVITATION = _mutation("withdrawInvitation", "WithdrawInvitationSuccess", "withdrawnInvitationId")
-CREATE_SPACE_TOKEN = _mutation("createSpaceToken", "CreateTokenSuccess", "secret token { ...token }", TOKEN)
-CREATE_WORKSPACE_TOKEN = _mutation("createWorkspaceToken", "CreateTokenSuccess", "secret token { ...token }", TOKEN)
-UPDATE_TOKEN = _mutation("updateToken", "ChangeTokenSuccess", "effectiveAt token { ...token }", TOKEN)
-ROTATE_TOKEN = _mutation("rotateToken", "RotateTokenSuccess", "effectiveAt secret token { ...token }", TOKEN)
-DISABLE_TOKEN = _mutation("disableToken", "ChangeTokenSuccess", "effectiveAt token { ...token }", TOKEN)
-ENABLE_TOKEN = _mutation("enableToken", "ChangeTokenSuccess", "effectiveAt token { ...token }", TOKEN)
-REVOKE_TOKEN = _mutation("revokeToken", "ChangeTokenSuccess", "effectiveAt token { ...token }", TOKEN)
-DELETE_TOKEN = _mutation("deleteToken", "DeleteTokenSuccess", "effectiveAt")
+CREATE_WORKSPACE = _mutation("createWorkspace", "workspace { ...workspace }", WORKSPACE)
+UPDATE_WORKSPACE = _mutation("updateWorkspace", "effectiveAt workspace { ...workspace }", WORKSPACE)
+DELETE_WORKSPACE = _mutation("deleteWorkspace", "effectiveAt")
+SET_ROLE = _mutation("setRole", "effectiveAt workspace { roles { ...role } }", ROLE)
+DELETE_ROLE = _mutation("deleteRole", "effectiveAt")
+CREATE_SPACE = _mutation("createSpace", "space { ...space }", SPACE)
+UPDATE_SPACE = _mutation("updateSpace", "space { ...space }", SPACE)
+DELETE_SPACE = _mutation("deleteSpace", "effectiveAt")
+ADD_MEMBER = _mutation("addMember", "invitationCode invitation { ...invitation }", INVITATION)
+CHANGE_MEMBER_ROLE = _mutation("changeMemberRole", "effectiveAt member { ...member }", MEMBER)
+REMOVE_MEMBER = _mutation("removeMember", "effectiveAt")
+WITHDRAW_INVITATION = _mutation("withdrawInvitation", "withdrawnInvitationId")
+CREATE_TOKEN = _mutation("createToken", "secret token { ...token }", TOKEN)
+UPDATE_TOKEN = _mutation("updateToken", "effectiveAt token { ...token }", TOKEN)
+ROTATE_TOKEN = _mutation("rotateToken", "effectiveAt secret token { ...token }", TOKEN)
+DISABLE_TOKEN = _mutation("disableToken", "effectiveAt token { ...token }", TOKEN)
+ENABLE_TOKEN = _mutation("enableToken", "effectiveAt token { ...token }", TOKEN)
+REVOKE_TOKEN = _mutation("revokeToken", "effectiveAt token { ...token }", TOKEN)
+DELETE_TOKEN = _mutation("deleteToken", "effectiveAt")

@@ -29,7 +29,7 @@ def token_facts(node: Node) -> Facts:
     """Return the facts of a token, without its secret."""
     return {
         "id": node["id"],
-        "token_id": node["tokenId"],
+        "display_id": node["displayId"],
         "name": node["name"],
         "description": node["description"],
         "kind": node["kind"].lower(),
@@ -51,7 +51,7 @@ def token_facts(node: Node) -> Facts:
         "last_used_ip": node["lastUsedIp"],
         "rotated_from": _id(node["rotatedFrom"]),
         "rotated_to": _id(node["rotatedTo"]),
-        "retires_at": moment(node["retiresAt"]),
+        "grace_ends_at": moment(node["graceEndsAt"]),
     }
 
 
@@ -71,8 +71,8 @@ def workspace_facts(node: Node) -> Facts:
         "plan": None if node["plan"] is None else node["plan"]["name"],
         "rate_limit": None if limit is None else {"per_minute": limit["perMinute"], "burst": limit["burst"]},
         "expiry_required": policy["expiryRequired"],
-        "lifetime_seconds_max": policy["lifetimeSecondsMax"],
-        "lifetime_seconds_default": policy["lifetimeSecondsDefault"],
+        "max_lifetime_seconds": policy["maxLifetimeSeconds"],
+        "default_lifetime_seconds": policy["defaultLifetimeSeconds"],
         "scopes_allowed": policy["scopesAllowed"],
         "status": "active" if node["suspendedAt"] is None else "suspended",
         "suspended_at": moment(node["suspendedAt"]),
@@ -131,7 +131,7 @@ def event_facts(node: Node, workspace_id: str) -> Facts:
         "id": node["id"],
         "chain": workspace_id,
         "sequence": node["sequence"],
-        "at": node["at"],
+        "created_at": moment(node["createdAt"]),
         "action": node["action"],
         "outcome": node["outcome"].lower(),
         "credential": node["credential"],
@@ -152,4 +152,4 @@ def event_facts(node: Node, workspace_id: str) -> Facts:
 
 def usage_facts(node: Node) -> Facts:
     """Return the requests of a day, or of a token in a period."""
-    return {"allowed": node["allowed"], "denied": node["denied"], "rate_limited": node["limited"]}
+    return {"allowed": node["allowed"], "denied": node["denied"], "rate_limited": node["rateLimited"]}

@@ -37,9 +37,7 @@ class RemoteMembers:
         home = await workspace_to_change(self._client, workspace)
         asked = {"workspaceId": home["id"], "email": account, "role": role, "name": name}
         made = await self._client.change(documents.ADD_MEMBER, "workspace", asked)
-        if made["pending"] is None:
-            return member_facts(made["member"], home["id"]), made["invitation"]
-        return {"user_id": None, **invitation_facts(made["pending"], home["id"])}, made["invitation"]
+        return {"user_id": None, **invitation_facts(made["invitation"], home["id"])}, made["invitationCode"]
 
     async def set_role(self, account: str, workspace: str, role: str, consent: Consent) -> Facts | DryRun:
         check_rehearsed(consent)

@@ -61,7 +61,7 @@ class RemoteUsage:
         return [
             {
                 **token_facts(one["token"]),
-                "requests": one["allowed"] + one["denied"] + one["limited"],
+                "requests": one["allowed"] + one["denied"] + one["rateLimited"],
                 **usage_facts(one),
             }
             for one in found["workspace"]["busiestTokens"]

@@ -77,12 +77,9 @@ class RemoteTokens:
         asked = {**_inputs(fields), "name": name}
         if asked.get("environment") is not None:
             asked["environment"] = str(asked["environment"]).upper()
-        if space is None:
-            asked["workspaceId"] = home["id"]
-            made = await self._client.change(documents.CREATE_WORKSPACE_TOKEN, "workspace", asked)
-        else:
-            asked["spaceId"] = (await space_called(self._client, space, home))["id"]
-            made = await self._client.change(documents.CREATE_SPACE_TOKEN, "space", asked)
+        owner = home if space is None else await space_called(self._client, space, home)
+        asked["ownerId"] = owner["id"]
+        made = await self._client.change(documents.CREATE_TOKEN, "workspace" if space is None else "space", asked)
         return token_facts(made["token"]), made["secret"]
 
     async def edit(self, token: str, changes: Values, consent: Consent) -> Facts | DryRun:
@@ -131,7 +128,7 @@ class RemoteTokens:
             "accepted": bool(answer.get("active")),
             "reason": None,
             "environment": None if shape is None else shape.environment,
-            "token_id": id_,
+            "id": id_,
             "token": None if id_ is None else await self._shown(id_),
         }
 

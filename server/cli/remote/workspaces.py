@@ -17,9 +17,9 @@ from .places import ask, check_rehearsed, only_on_the_database, space_called, wo
 OPERATORS = {"per_minute": "--per-minute", "burst": "--burst", "suspended": "Suspending and resuming a workspace"}
 """Changes that the API does not offer, and what commands call them."""
 
-INPUTS = {
-    "lifetime_seconds_max": "lifetimeSecondsMax",
-    "lifetime_seconds_default": "lifetimeSecondsDefault",
+POLICY = {
+    "lifetime_seconds_max": "maxLifetimeSeconds",
+    "lifetime_seconds_default": "defaultLifetimeSeconds",
     "expiry_required": "expiryRequired",
     "scopes_allowed": "scopesAllowed",
 }
@@ -57,7 +57,10 @@ class RemoteWorkspaces:
         found = await workspace_to_change(self._client, workspace)
         if question is not None and (always or TAKING & changes.keys()):
             ask(f"Tokens may stop working, or lose scopes. {question}", consent)
-        fields = {INPUTS.get(name, name): value for name, value in changes.items()}
+        fields = {name: value for name, value in changes.items() if name not in POLICY}
+        policy = {POLICY[name]: value for name, value in changes.items() if name in POLICY}
+        if policy:
+            fields["policy"] = policy
         done = await self._client.change(
             documents.UPDATE_WORKSPACE, "workspace", {"id": found["id"], "wait": consent.wait, **fields}
         )
@@ -86,12 +89,14 @@ class RemoteWorkspaces:
         if role in before:
             does = "Delete it" if removed else "Change it"
             ask(f"Members and tokens may hold the role '{role}', and lose scopes. {does}?", consent)
-        asked = {name: value for name, value in fields.items() if value is not None or name == "grants"}
-        done = await self._client.change(
-            documents.SET_ROLE, "role", {"workspaceId": home["id"], "name": role, "wait": consent.wait, **asked}
-        )
+        asked = {"workspaceId": home["id"], "name": role, "wait": consent.wait}
+        if removed:
+            done = await self._client.change(documents.DELETE_ROLE, "role", asked)
+            return {**role_facts(before[role]), "effective_at": moment(done["effectiveAt"])}
+        given = {name: value for name, value in fields.items() if value is not None}
+        done = await self._client.change(documents.SET_ROLE, "role", {**asked, **given})
         after = {one["name"]: one for one in done["workspace"]["roles"]}
-        return {**role_facts(before[role] if removed else after[role]), "effective_at": moment(done["effectiveAt"])}
+        return {**role_facts(after[role]), "effective_at": moment(done["effectiveAt"])}
 
     async def _roles(self, home: Facts) -> Sequence[Mapping[str, Any]]:
         found = (await self._client.query(documents.ROLES, id=home["id"]))["workspace"]["roles"]

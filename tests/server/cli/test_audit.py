@@ -61,7 +61,8 @@ def test_times_end_in_z_as_everywhere(filled: Cli) -> None:
     filled("workspace", "suspend", "guard-demo", "--yes")
     listed = filled.lines("audit", "list", "-w", "guard-demo")
     exported = [json.loads(line) for line in filled("audit", "export", "-w", "guard-demo").stdout.splitlines()]
-    facts = [one for event in (*listed, *exported) for one in (event, event["before"] or {}, event["after"] or {})]
+    assert [one for one in listed if re.fullmatch(r"[\d-]{10}T[\d:]{8}\.\d{3}Z", one["created_at"]) is None] == []
+    facts = [one for event in exported for one in (event, event["before"] or {}, event["after"] or {})]
     moments = [value for one in facts for key, value in one.items() if key.endswith("at") and value is not None]
     assert len(moments) > len(facts) / 2
     assert [one for one in moments if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", one) is None] == []

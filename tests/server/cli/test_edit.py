@@ -8,7 +8,7 @@ import pytest
 
 from support.cli import Cli
 
-POLICY = ("expiry_required", "lifetime_seconds_max", "lifetime_seconds_default", "scopes_allowed")
+POLICY = ("expiry_required", "max_lifetime_seconds", "default_lifetime_seconds", "scopes_allowed")
 
 
 def test_a_tokens_fields_are_edited_one_by_one(filled: Cli) -> None:
@@ -27,7 +27,7 @@ def test_a_tokens_fields_are_edited_one_by_one(filled: Cli) -> None:
 
     assert edited("--name", "Two") == {"name": "Two"}
     assert edited("--description", "New") == {"description": "New"}
-    assert edited("--description", "") == {"description": ""}
+    assert edited("--description", "") == {"description": None}
     assert edited("-g", "resources:read", "-g", "sessions:write") == {
         "grants": ["resources:read", "sessions:write"],
         "scopes": ["resources:read", "sessions:write"],
@@ -74,13 +74,13 @@ def test_a_workspaces_policy_is_edited_one_by_one(filled: Cli) -> None:
         assert {key: after[key] for key in before} == filled.one("workspace", "show", "guard-demo")
         return {key: after[key] for key in POLICY if after[key] != before[key]}
 
-    assert policy("--lifetime-max", "90d") == {"lifetime_seconds_max": 90 * 86_400}
-    assert policy("--lifetime-default", "12h") == {"lifetime_seconds_default": 43_200}
+    assert policy("--lifetime-max", "90d") == {"max_lifetime_seconds": 90 * 86_400}
+    assert policy("--lifetime-default", "12h") == {"default_lifetime_seconds": 43_200}
     assert policy("--expiry-required") == {"expiry_required": True}
     assert policy("--allow", "sessions:read") == {"scopes_allowed": ["sessions:read"]}
     assert policy("--lifetime-max", "none", "--lifetime-default", "none") == {
-        "lifetime_seconds_max": None,
-        "lifetime_seconds_default": None,
+        "max_lifetime_seconds": None,
+        "default_lifetime_seconds": None,
     }
     assert policy("--expiry-optional", "--allow-all") == {"expiry_required": False, "scopes_allowed": None}
 

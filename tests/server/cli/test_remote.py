@@ -181,7 +181,7 @@ NEEDS_THE_DATABASE: dict[str, tuple[str, ...]] = {
 }
 ANYWHERE = {"product list", "product show", "scope needed", "login", "logout"}
 
-DIFFERENT = {"created_by", "invited_by", "token_id", "actor"}
+DIFFERENT = {"created_by", "invited_by", "display_id", "actor"}
 """Facts that tell who it was: the operator, or the token of the command line."""
 
 ON_THE_DATABASE = {"can_sign_in", "reason"}

@@ -135,7 +135,7 @@ def test_what_is_left_out_is_said(named: dict[str, str]) -> None:
 def test_an_id_stays_whole_where_one_token_is_shown(named: dict[str, str]) -> None:
     token = Cli(named).lines("token", "list", "-w", "emit-demo")[0]
     printed = Cli({**named, "COLUMNS": "60"})("token", "show", token["id"]).stdout
-    for value in (token["id"], token["token_id"], token["prefix"], token["workspace_id"], token["space_id"]):
+    for value in (token["id"], token["display_id"], token["prefix"], token["workspace_id"], token["space_id"]):
         assert any(line.endswith(value) for line in printed.splitlines())
 
 
