@@ -12,9 +12,11 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from enum import Enum
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from typer.main import get_command
 
@@ -114,71 +116,118 @@ def _text(node: ast.expr) -> str | None:
 
 _FIELD = re.compile(r"^:(param|returns|raises)\s*([\w.]*):\s*", re.MULTILINE)
 _ROLE = re.compile(r":\w+:`~?([^`]+)`")
-_SHOWN: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+_SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
     (
         "Protect routes",
         (
-            ("spacekey", "TokenMiddleware"),
-            ("spacekey", "requires"),
-            ("spacekey", "public"),
-            ("spacekey", "optional"),
-            ("spacekey", "protect"),
-            ("spacekey", "any_of"),
-            ("spacekey", "all_of"),
-            ("spacekey", "auth_of"),
+            (
+                "spacekey",
+                (
+                    "TokenMiddleware",
+                    "requires",
+                    "public",
+                    "optional",
+                    "protect",
+                    "any_of",
+                    "all_of",
+                    "Rule",
+                    "auth_of",
+                    "RequestAuth",
+                ),
+            ),
         ),
     ),
-    (
-        "FastAPI",
-        (("spacekey.middleware.fastapi", "RequireScopes"), ("spacekey.middleware.fastapi", "declare_docs")),
-    ),
+    ("FastAPI", (("spacekey.middleware.fastapi", ("RequireScopes", "declare_docs")),)),
     (
         "GraphQL",
         (
-            ("spacekey.middleware.graphql", "requires_scopes"),
-            ("spacekey.middleware.graphql", "ScopedSchema"),
-            ("spacekey.middleware.graphql", "ScopedFederationSchema"),
-            ("spacekey.middleware.graphql", "ScopeEnforcement"),
-            ("spacekey.middleware.graphql", "ScopedGraphQL"),
-            ("spacekey.middleware.graphql", "required_scopes"),
-            ("spacekey.middleware.graphql", "scope_report"),
-            ("spacekey.middleware.graphql", "caller_of"),
-            ("spacekey.middleware.graphql", "log_denials"),
-            ("spacekey.middleware.graphql", "compile_rules"),
+            (
+                "spacekey.middleware.graphql",
+                (
+                    "requires_scopes",
+                    "ScopedSchema",
+                    "ScopedFederationSchema",
+                    "ScopeEnforcement",
+                    "OnDenied",
+                    "ScopedGraphQL",
+                    "required_scopes",
+                    "scope_report",
+                    "caller_of",
+                    "log_denials",
+                    "compile_rules",
+                    "Rulebook",
+                    "RequiresScopes",
+                    "Denial",
+                    "DenialError",
+                    "RateLimitedError",
+                    "INSUFFICIENT_SCOPE",
+                    "UNAUTHENTICATED",
+                    "RATE_LIMITED",
+                ),
+            ),
         ),
     ),
     (
         "Verify tokens",
         (
-            ("spacekey.verifiers", "DatabaseVerifier"),
-            ("spacekey.verifiers", "RemoteVerifier"),
-            ("spacekey.verifiers", "MemoryVerifier"),
-            ("spacekey.verifiers", "VerifierChain"),
+            (
+                "spacekey.verifiers",
+                (
+                    "DatabaseVerifier",
+                    "RemoteVerifier",
+                    "MemoryVerifier",
+                    "VerifierChain",
+                    "Verifier",
+                    "VerifierWrapper",
+                    "VerifiesSecrets",
+                    "store_usage",
+                ),
+            ),
+        ),
+    ),
+    (
+        "Callers and results",
+        (
+            (
+                "spacekey",
+                (
+                    "Principal",
+                    "Kind",
+                    "Limit",
+                    "Secret",
+                    "AuthenticationResult",
+                    "Verdict",
+                    "Authenticated",
+                    "Anonymous",
+                    "Rejected",
+                    "Reason",
+                    "Unavailable",
+                ),
+            ),
         ),
     ),
     (
         "Limits and usage",
         (
-            ("spacekey", "MemoryLimiter"),
-            ("spacekey.middleware.limits.redis", "RedisLimiter"),
-            ("spacekey", "RefusalFlood"),
-            ("spacekey", "UsageCollector"),
-            ("spacekey.server.database_verifier", "store_usage"),
+            ("spacekey", ("MemoryLimiter", "RateLimiting", "RefusalFlood", "Limiter", "ObservedLimiter")),
+            ("spacekey.middleware.limits.redis", ("RedisLimiter",)),
+            ("spacekey", ("UsageCollector",)),
         ),
     ),
     (
         "Metrics and traces",
         (
-            ("spacekey.middleware.observability.metrics", "AppMetrics"),
-            ("spacekey.middleware.observability.metrics", "metrics_endpoint"),
-            ("spacekey.middleware.observability.opentelemetry", "Telemetry"),
+            ("spacekey.middleware.observability.metrics", ("AppMetrics", "metrics_endpoint")),
+            ("spacekey.middleware.observability.opentelemetry", ("Telemetry",)),
         ),
     ),
     (
-        "Tests",
-        (("spacekey.middleware.testing", "issue_token"), ("spacekey.middleware.testing", "undeclared_routes")),
+        "Errors",
+        (("spacekey", ("SpacekeyError", "ConfigurationError", "RuleError", "ProductError", "ServiceUnavailable")),),
     ),
+    ("Tests", (("spacekey.middleware.testing", ("issue_token", "TestToken", "undeclared_routes")),)),
 )
+"""The public names by topic: exactly those of ``__all__`` in each public module."""
 
 
 def python() -> str:
@@ -195,23 +244,25 @@ Arguments after `*` are given by name.
     ]
     for title, names in _SHOWN:
         parts.append(f"## {title}\n")
-        parts += [_described(module, name) for module, name in names]
+        parts += [_described(module, name) for module, listed in names for name in listed]
     return "\n".join(parts)
 
 
 def _described(module: str, name: str) -> str:
-    shown = getattr(__import__(module, fromlist=[name]), name)
-    if not (inspect.isclass(shown) or inspect.isfunction(shown)):
-        said = _prose(_doc_of_constant(type(shown), name))
-        return f"### `{name}`\n\nFrom `{module}`: `@{name}` on an endpoint.\n\n{said}\n"
+    shown = getattr(import_module(module), name)
+    heading = f"### `{name}`\n\nFrom `{module}`.\n"
+    if get_origin(shown) is not None or not callable(shown):  # an alias of types, or a constant
+        value, doc = _assigned(module, name)
+        return f"{heading}\n{_prose(doc)}\n\n```text\n{name} = {value}\n```\n"
     doc = inspect.getdoc(shown) or ""
     prose, fields = _split(doc)
     if inspect.isclass(shown) and not fields:
         fields = next((found for base in shown.__mro__ if (found := _split(inspect.getdoc(base) or "")[1])), {})
-    signature = inspect.signature(shown)
-    arguments = [one for one in signature.parameters.values() if one.name not in ("self", "args", "kwargs")]
-    lines = [f"### `{name}`\n", f"From `{module}`.\n", f"{_prose(prose)}\n"]
-    if arguments:
+    lines = [heading, f"{_prose(prose)}\n"]
+    arguments = [one for one in _signature(shown) if one.name not in ("self", "args", "kwargs")]
+    if inspect.isclass(shown) and not all(("param", one.name) in fields for one in arguments):
+        lines += _members(shown)
+    elif arguments:
         lines.append("| argument | default | |\n|---|---|---|")
         star = False
         for one in arguments:
@@ -231,15 +282,57 @@ def _described(module: str, name: str) -> str:
     return "\n".join(lines)
 
 
-def _doc_of_constant(kind: type, name: str) -> str:
-    """Return the string that stands below ``name = …`` in the module of its class."""
-    body = ast.parse(inspect.getsource(inspect.getmodule(kind) or kind)).body
+def _signature(shown: Any) -> list[inspect.Parameter]:
+    """Return the arguments; none for an error that is raised with a message alone."""
+    if inspect.isclass(shown) and issubclass(shown, Exception) and "__init__" not in vars(shown):
+        return []
+    return list(inspect.signature(shown).parameters.values())
+
+
+def _members(kind: type) -> list[str]:
+    """Return the lines about a class that apps do not make themselves: its values, fields, methods and properties."""
+    if issubclass(kind, Enum):
+        return ["Values: " + ", ".join(f"`{one.name}` = `{one.value!r}`" for one in kind) + ".\n"]
+    fields = [one.name for one in dataclasses.fields(kind) if one.init] if dataclasses.is_dataclass(kind) else []
+    lines = ["Fields: " + ", ".join(f"`{name}`" for name in fields) + ".\n"] if fields else []
+    members = {name: one for base in reversed(kind.__mro__) if _ours(base) for name, one in vars(base).items()}
+    rows = []
+    for name, one in members.items():
+        function = getattr(one, "__func__", one)
+        said = _prose(_split(inspect.getdoc(one) or "")[0]).split("\n\n")[0] if _is_member(one) else ""
+        if said and not name.startswith("_"):
+            names = [each for each in _names(function) if each not in ("self", "cls")] if callable(function) else None
+            label = name if names is None else f"{name}({', '.join(names)})"
+            rows.append(f"| `{label}` | {_cell(said)} |")
+    return [*lines, "| member | |\n|---|---|", *rows, ""] if rows else lines
+
+
+def _ours(kind: type) -> bool:
+    return kind.__module__.startswith("spacekey.")
+
+
+def _is_member(one: object) -> bool:
+    return inspect.isfunction(one) or isinstance(one, property | classmethod | staticmethod)
+
+
+def _names(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def _assigned(module: str, name: str) -> tuple[str, str]:
+    """Return what ``name`` is assigned in the module that it comes from, as code, and the string below that."""
+    source = inspect.getsource(import_module(module))
+    body = ast.parse(source).body
     for node, following in pairwise(body):
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        named = any(isinstance(target, ast.Name) and target.id == name for target in targets)
-        if named and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-            return str(following.value.value)
-    raise ValueError(f"{name} has no docstring.")
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            value = getattr(node, "value", None)
+            if value is not None and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+                return ast.unparse(value).replace("'", '"'), str(following.value.value)
+    for each in ast.walk(ast.parse(source)):
+        if isinstance(each, ast.ImportFrom) and any(one.name == name for one in each.names):
+            return _assigned(f"{module}.{each.module}" if each.level else str(each.module), name)
+    raise ValueError(f"{module}.{name} has no docstring.")
 
 
 def _split(doc: str) -> tuple[str, dict[tuple[str, str], str]]:

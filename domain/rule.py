@@ -19,7 +19,7 @@ ALTERNATIVES_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Rule for routes, sockets and fields. Build it with :func:`all_of`, :func:`any_of` or :func:`rule_of`."""
+    """Rule for routes, sockets and fields. Build it with :func:`all_of` and :func:`any_of`."""
 
     alternatives: tuple[frozenset[str], ...]
 

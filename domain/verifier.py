@@ -32,7 +32,7 @@ class VerifiesSecrets(Protocol):
 
 @runtime_checkable
 class Verifier(VerifiesSecrets, Protocol):
-    """Verifier with everything it may offer: the embedded store, a remote Spacekey, a chain of issuers, your own.
+    """Verifier with everything it may offer: on a database, over HTTP, a chain of several, your own.
 
     Extend it and write ``verify``; each other member has a default that claims nothing. A class that wraps another
     verifier extends :class:`spacekey.middleware.verifiers.wrapper.VerifierWrapper`, which forwards all of them.

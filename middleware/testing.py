@@ -4,6 +4,8 @@ with issue_token(app, scopes=["jobs:read"]) as token:
     response = client.get("/jobs", headers=token.headers)
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +23,8 @@ from spacekey.middleware.verifiers.memory import MemoryVerifier
 
 from .argument_checks import checked_scopes
 from .token_middleware import TokenMiddleware
+
+__all__ = ["TestToken", "issue_token", "undeclared_routes"]
 
 _MIDDLEWARE_DEPTH_MAX = 100
 

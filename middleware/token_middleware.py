@@ -1,5 +1,7 @@
 """The middleware itself, as raw ASGI for HTTP and WebSockets."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Collection, Mapping
 from typing import Any

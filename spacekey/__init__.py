@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from spacekey.domain.rule import Rule, all_of, any_of
     from spacekey.domain.secret import Secret
     from spacekey.middleware.limits.flood import RefusalFlood
-    from spacekey.middleware.limits.limiter import Limiter
+    from spacekey.middleware.limits.limiter import Limiter, ObservedLimiter
     from spacekey.middleware.limits.memory import MemoryLimiter
     from spacekey.middleware.limits.rate_limiting import RateLimiting
     from spacekey.middleware.request_auth import RequestAuth, auth_of
@@ -50,6 +50,7 @@ __all__ = [
     "Limit",
     "Limiter",
     "MemoryLimiter",
+    "ObservedLimiter",
     "Principal",
     "ProductError",
     "RateLimiting",
@@ -90,7 +91,7 @@ _MODULES = {
     "domain.rule": ("Rule", "all_of", "any_of"),
     "domain.secret": ("Secret",),
     "middleware.limits.flood": ("RefusalFlood",),
-    "middleware.limits.limiter": ("Limiter",),
+    "middleware.limits.limiter": ("Limiter", "ObservedLimiter"),
     "middleware.limits.memory": ("MemoryLimiter",),
     "middleware.limits.rate_limiting": ("RateLimiting",),
     "middleware.request_auth": ("RequestAuth", "auth_of"),

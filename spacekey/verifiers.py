@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from spacekey.middleware.verifiers.remote import RemoteVerifier
     from spacekey.middleware.verifiers.verifier_chain import VerifierChain
     from spacekey.middleware.verifiers.wrapper import VerifierWrapper
-    from spacekey.server.database_verifier import DatabaseVerifier
+    from spacekey.server.database_verifier import DatabaseVerifier, store_usage
 
 __all__ = [
     "DatabaseVerifier",
@@ -24,6 +24,7 @@ __all__ = [
     "VerifierChain",
     "VerifierWrapper",
     "VerifiesSecrets",
+    "store_usage",
 ]
 
 _MODULE_OF = {
@@ -34,6 +35,7 @@ _MODULE_OF = {
     "VerifierChain": "middleware.verifiers.verifier_chain",
     "VerifierWrapper": "middleware.verifiers.wrapper",
     "VerifiesSecrets": "domain.verifier",
+    "store_usage": "server.database_verifier",
 }
 
 

@@ -24,7 +24,11 @@ from .rules import Rulebook
 from .settings import ScopeEnforcement, log_denials
 
 INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
+"""``code`` of a denial to a caller that is known."""
+
 UNAUTHENTICATED = "UNAUTHENTICATED"
+"""``code`` of a denial to a caller without valid credentials."""
+
 DENIALS_CUT = "DENIALS_CUT"
 ERRORS_MAX = 100
 """Errors of denials in one answer, event or part of an incremental delivery."""

@@ -26,6 +26,8 @@ from .operations import pick_operation
 from .settings import ScopeEnforcement
 
 RATE_LIMITED = "RATE_LIMITED"
+"""``code`` of an operation that costs more than is left of the token's limit."""
+
 COST_UNKNOWN = "COST_UNKNOWN"
 _COST_UNKNOWN_MESSAGE = "The cost of this operation cannot be determined, so it was not run. Check its variables."
 

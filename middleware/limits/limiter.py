@@ -145,7 +145,11 @@ class LimitObserver(Protocol):
 
 
 class ObservedLimiter:
-    """Limiter that reports another one's decisions to an observer."""
+    """Limiter that reports another one's decisions to an observer.
+
+    :param inner: the limiter that decides.
+    :param observer: told of each decision, such as ``AppMetrics`` or ``Telemetry``.
+    """
 
     def __init__(self, inner: Limiter, observer: LimitObserver) -> None:
         self._inner = inner

@@ -37,6 +37,8 @@ with extra("spacekey[redis]"):
     from redis.exceptions import ConnectionError as LostConnection
     from redis.exceptions import RedisError, ResponseError
 
+__all__ = ["RedisLimiter"]
+
 PROBE_SECONDS = 0.25
 """How often an unavailable Redis is asked again."""
 _LOOK = Limit(1, 1)

@@ -21,6 +21,8 @@ from spacekey.domain.authentication import Anonymous, Authenticated, Authenticat
 from spacekey.middleware.limits.limiter import Flooded
 from spacekey.middleware.usage.collector import UsageCollector
 
+__all__ = ["AppMetrics", "metrics_endpoint"]
+
 ANSWERS = [
     ("anonymous", ""),
     ("unavailable", ""),

@@ -29,6 +29,8 @@ from spacekey.middleware.verifiers.wrapper import VerifierWrapper
 
 from .metrics import READ_SECONDS, answer_of
 
+__all__ = ["Telemetry"]
+
 SCOPE = "spacekey"
 """Instrumentation scope of all spans and metrics."""
 SPAN = "spacekey.verify"

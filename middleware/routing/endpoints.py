@@ -92,11 +92,37 @@ class EndpointOpenness(Openness):
         return cast("Endpoint", Guard(cast("ASGIApp", endpoint), self))
 
 
-public = EndpointOpenness(PUBLIC.value)
-"""Admits any caller; nothing is verified, even if credentials are sent."""
+def _openness(value: str, doc: str) -> EndpointOpenness:
+    """Return an openness that ``help`` describes as what it is, and not as one of its class."""
+    made = EndpointOpenness(value)
+    object.__setattr__(made, "__doc__", doc)
+    return made
 
-optional = EndpointOpenness(OPTIONAL.value)
-"""Admits any caller; credentials are verified if they are sent, and invalid ones are refused."""
+
+public = _openness(
+    PUBLIC.value,
+    """Admit any caller to an endpoint: nothing is verified, even if credentials are sent.
+
+    ``@public`` on a function or a class of endpoints, or ``public`` in a rule table and for ``protect``.
+
+    :param endpoint: a function, a class of endpoints, or an ASGI app.
+    :returns: a new endpoint with the declaration; the given one remains undeclared.
+    :raises RuleError: if the object cannot be an endpoint, or already declares something else.
+    """,
+)
+
+optional = _openness(
+    OPTIONAL.value,
+    """Admit any caller to an endpoint: credentials are verified if they are sent, and invalid ones are rejected.
+
+    ``request.user`` is then the principal, else Starlette's unauthenticated user. ``@optional`` on a function or a
+    class of endpoints, or ``optional`` in a rule table and for ``protect``.
+
+    :param endpoint: a function, a class of endpoints, or an ASGI app.
+    :returns: a new endpoint with the declaration; the given one remains undeclared.
+    :raises RuleError: if the object cannot be an endpoint, or already declares something else.
+    """,
+)
 
 
 def requires(

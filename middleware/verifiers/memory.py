@@ -1,5 +1,7 @@
 """In-memory verifier for tests, examples and experiments."""
 
+from __future__ import annotations
+
 import secrets
 from dataclasses import replace
 from datetime import datetime

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import importlib.util
+import inspect
+import pydoc
 import re
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import spacekey
-import spacekey.middleware.graphql
 from spacekey.server.http.routes import GRAPHQL, OPERATIONS
 from support.pages import ROOT, blocks_of
+
+FOLDERS = ("spacekey", "domain", "middleware", "schema", "server")
+"""The folders that apps may import from."""
 
 DOCS = ROOT / "docs"
 
@@ -43,28 +50,67 @@ def test_no_row_of_a_reference_is_without_a_meaning(name: str) -> None:
     assert [row for row in rows if re.search(r"\|\s*\|$", row)] == []
 
 
-NOT_CALLED = {
-    "Declaration",
-    "OnDenied",
-    "Rulebook",
-    "Requirement",
-    "RequestAuth",
-    "RequiresScopes",
-    "Denial",
-    "DenialError",
-    "RateLimitedError",
-}
-"""Public names that apps are given, or name in annotations, and do not call."""
+def _public_modules() -> dict[str, list[str]]:
+    """Every module of the package that has an ``__all__``, which is what makes it public, with its names."""
+    found: dict[str, list[str]] = {}
+    for folder in (*FOLDERS, "examples"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts if parts[0] == "spacekey" else ("spacekey", *parts)).removesuffix(".__init__")
+            for node in ast.parse(file.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                    found[name] = ast.literal_eval(node.value)
+    return found
 
 
-@pytest.mark.parametrize("package", [spacekey.middleware.graphql], ids=lambda one: one.__name__)
-def test_every_public_name_is_in_the_reference(package: ModuleType) -> None:
-    shown = set(
-        re.findall(r"^### `(\w+)`$", (DOCS / "reference" / "python.md").read_text(encoding="utf-8"), re.MULTILINE)
-    )
-    public = {name for name in package.__all__ if name.lower() != name or callable(getattr(package, name))}
-    constants = {name for name in public if name.isupper()}
-    assert public - constants - NOT_CALLED <= shown
+def test_the_reference_lists_exactly_the_public_names() -> None:
+    page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
+    shown: dict[str, list[str]] = {}
+    for name, module in re.findall(r"^### `(\w+)`\n\nFrom `([\w.]+)`\.$", page, re.MULTILINE):
+        shown.setdefault(module, []).append(name)
+    assert len(re.findall(r"^### ", page, re.MULTILINE)) == sum(map(len, shown.values()))
+    public = _public_modules()
+    assert {module: sorted(names) for module, names in shown.items()} == {
+        module: sorted(names) for module, names in public.items()
+    }
+    assert "spacekey" in public
+
+
+@pytest.mark.parametrize("module", ["spacekey", "spacekey.verifiers"])
+def test_a_name_that_is_loaded_late_is_the_one_that_type_checkers_see(module: str) -> None:
+    loaded = importlib.import_module(module)
+    body = ast.parse(Path(str(loaded.__file__)).read_text(encoding="utf-8")).body
+    (checked,) = (node for node in body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    seen = {
+        one.name: getattr(importlib.import_module(str(node.module)), one.name)
+        for node in checked.body
+        if isinstance(node, ast.ImportFrom)
+        for one in node.names
+    }
+    assert sorted(seen) == sorted(loaded.__all__)
+    assert {name: getattr(loaded, name) for name in loaded.__all__} == seen
+    assert set(loaded.__all__) <= {*dir(loaded)}
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = loaded.nonsense
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert spacekey.__version__ == metadata.version("spacekey")
+
+
+@pytest.mark.parametrize(("name", "says"), [("public", "nothing is verified"), ("optional", "if they are sent")])
+def test_help_describes_a_declaration_and_not_its_class(name: str, says: str) -> None:
+    text = pydoc.plain(pydoc.render_doc(getattr(spacekey, name)))
+    assert says in text
+    assert "endpoint" in str(inspect.signature(getattr(spacekey, name)))
+    assert "Methods defined here" not in text
+
+
+@pytest.mark.parametrize("name", ["TokenMiddleware", "protect"])
+def test_a_signature_names_its_types(name: str) -> None:
+    signature = str(inspect.signature(getattr(spacekey, name)))
+    assert "ASGIApp" in signature
+    assert "MutableMapping" not in signature
 
 
 def test_the_guide_shows_each_rest_call() -> None:
