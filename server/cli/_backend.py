@@ -144,6 +144,12 @@ class Tokens(Protocol):
         :param space: only its tokens.
         """
 
+    async def count(self, conditions: Values, workspace: str, space: str | None) -> Facts:
+        """Return the ``count`` of tokens in a workspace, and its ``precision``: ``exact`` or ``at_least``."""
+
+    async def quota(self, workspace: str) -> Facts:
+        """Return how many tokens are ``used`` of those that a workspace's plan includes, and ``max`` or None."""
+
     def inactive(self, days: int, workspace: str | None) -> AsyncIterator[Facts]:
         """Yield active tokens, unused ones first, with ``finding``, ``unused_scopes`` and ``age_days``."""
 

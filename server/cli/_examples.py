@@ -60,6 +60,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "spacekey token list --scope jobs:create --json",
     ),
     "token inactive": ("spacekey token inactive --days 90", "spacekey token inactive -w acme"),
+    "token count": ("spacekey token count -w acme --status active",),
+    "token quota": ("spacekey token quota -w acme",),
     "token whose": ("spacekey token whose sp_live_a1b2",),
     "token verify": ("pass show acme-token | spacekey token verify",),
     "token show": (f"spacekey token show {_TOKEN}",),

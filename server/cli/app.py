@@ -110,6 +110,8 @@ GROUPS: dict[str, Group] = {
         "token",
         {
             "list": "list_",
+            "count": "count",
+            "quota": "quota",
             "inactive": "inactive",
             "whose": "whose",
             "verify": "verify",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -41,36 +41,86 @@ INACTIVE_COLUMNS = ("workspace", "name", "prefix", "finding", "last_used_at", "u
 INACTIVE_DROP = ("age_days", "last_used_at", "unused_scopes", "workspace", "finding", "prefix", "name")
 
 
+OfSpace: TypeAlias = Annotated[str | None, typer.Option("--space", help="Only this space's: its slug or id.")]
+OfStatus: TypeAlias = Annotated[
+    list[Status] | None, typer.Option("--status", case_sensitive=False, help="Only these; may be repeated.")
+]
+OfEnvironment: TypeAlias = Annotated[str | None, typer.Option("--environment", help="Only live, or only test.")]
+WithText: TypeAlias = Annotated[str | None, typer.Option("--text", help="Part of the name, description or prefix.")]
+WithScope: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--scope", autocompletion=_complete.scopes, help="Having this scope now, however it was granted."),
+]
+WithPrefix: TypeAlias = Annotated[
+    str | None, typer.Option("--prefix", help="With a secret that begins like this, as printed: sp_live_a1b2…")
+]
+Expiring: TypeAlias = Annotated[
+    int | None, typer.Option("--expiring", metavar="DAYS", help="Ending within so many days.")
+]
+CreatedBy: TypeAlias = Annotated[
+    str | None, typer.Option("--created-by", metavar="ID", help="Made by this person or token (usr_…, key_…).")
+]
+
+
 def list_(
     workspace: AnyWorkspace = None,
-    space: Annotated[str | None, typer.Option("--space", help="Only this space's: its slug or id.")] = None,
-    status: Annotated[
-        list[Status] | None, typer.Option("--status", case_sensitive=False, help="Only these; may be repeated.")
-    ] = None,
-    environment: Annotated[str | None, typer.Option("--environment", help="Only live, or only test.")] = None,
-    text: Annotated[str | None, typer.Option("--text", help="Part of the name, description or prefix.")] = None,
-    scope: Annotated[
-        str | None,
-        typer.Option("--scope", autocompletion=_complete.scopes, help="Having this scope now, however it was granted."),
-    ] = None,
-    prefix: Annotated[
-        str | None, typer.Option("--prefix", help="With a secret that begins like this, as printed: sp_live_a1b2…")
-    ] = None,
-    expiring: Annotated[
-        int | None, typer.Option("--expiring", metavar="DAYS", help="Ending within so many days.")
-    ] = None,
-    created_by: Annotated[
-        str | None, typer.Option("--created-by", metavar="ID", help="Made by this person or token (usr_…, key_…).")
-    ] = None,
+    space: OfSpace = None,
+    status: OfStatus = None,
+    environment: OfEnvironment = None,
+    text: WithText = None,
+    scope: WithScope = None,
+    prefix: WithPrefix = None,
+    expiring: Expiring = None,
+    created_by: CreatedBy = None,
     limit: Limit = None,
     as_json: AsArray = False,
     as_lines: AsLines = False,
     wide: Wide = False,
 ) -> None:
-    """List the tokens of a workspace, newest first, or of all workspaces, one after the other."""
+    """List tokens, newest first: of a workspace, or of all."""
     form = Format(as_json, as_lines, wide, limit)
+    conditions = _conditions(status, environment, text, scope, prefix, expiring, created_by)
+    columns = COLUMNS if workspace is not None else ("workspace", *COLUMNS)
 
-    conditions = given(
+    async def work(backend: Backend) -> None:
+        with Listing(form, *columns, drop=DROP) as listing:
+            await listing.add_all(backend.tokens.list(conditions, workspace, space))
+
+    connected(work)
+
+
+def count(
+    workspace: Workspace,
+    space: OfSpace = None,
+    status: OfStatus = None,
+    environment: OfEnvironment = None,
+    text: WithText = None,
+    scope: WithScope = None,
+    prefix: WithPrefix = None,
+    expiring: Expiring = None,
+    created_by: CreatedBy = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count the tokens of a workspace, up to 10000; the conditions are those of 'token list'."""
+    conditions = _conditions(status, environment, text, scope, prefix, expiring, created_by)
+    show_one(connected(lambda backend: backend.tokens.count(conditions, workspace, space)), as_json)
+
+
+def quota(workspace: Workspace, as_json: AsJson = False) -> None:
+    """Show how many tokens of a workspace count towards its plan, and how many the plan includes."""
+    show_one(connected(lambda backend: backend.tokens.quota(workspace)), as_json)
+
+
+def _conditions(
+    status: list[Status] | None,
+    environment: str | None,
+    text: str | None,
+    scope: str | None,
+    prefix: str | None,
+    expiring: int | None,
+    created_by: str | None,
+) -> dict[str, object]:
+    return given(
         statuses=frozenset(status) if status else None,
         environment=environment and environment.lower(),
         text=text,
@@ -79,13 +129,6 @@ def list_(
         expiring_days=expiring,
         created_by=None if created_by is None else actor_id("created_by", created_by),
     )
-    columns = COLUMNS if workspace is not None else ("workspace", *COLUMNS)
-
-    async def work(backend: Backend) -> None:
-        with Listing(form, *columns, drop=DROP) as listing:
-            await listing.add_all(backend.tokens.list(conditions, workspace, space))
-
-    connected(work)
 
 
 def whose(

@@ -108,7 +108,7 @@ async def test_the_mark_of_an_unproven_address_is_part_of_no_name_and_no_id(data
 
         cli = Cli({"SPACEKEY_DATABASE_URL": database_url})
         for command in (("token", "list"), ("member", "list")):
-            lines = await asyncio.to_thread(cli.lines, *command, workspace.id)
+            lines = await asyncio.to_thread(cli.lines, *command, "-w", workspace.id)
             assert lines, command
             assert marked(lines) == set(), command
             assert {one for one in actors(lines) if one[0] == EMAIL} <= {(EMAIL, True)}

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from spacekey.domain.authentication import Authenticated, Rejected
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.page import PAGE_SIZE_MAX, PageRequest, TokenOrder
+from spacekey.domain.refusal import Refusal
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET
@@ -20,6 +21,7 @@ from spacekey.resolvers.tokens.rotate import GRACE_SECONDS_DEFAULT, rotate_token
 from spacekey.resolvers.tokens.update import Changed, TokenChanges, update_token
 from spacekey.resolvers.tokens.usage import activity_of, checked_span
 from spacekey.resolvers.tokens.view import TokenView
+from spacekey.resolvers.workspaces.figures import token_counts, token_quotas
 from spacekey.server.build import build_verifier
 from spacekey.server.cli._backend import Consent, DryRun, Ending, Values
 from spacekey.server.cli._consent import ask_first
@@ -89,6 +91,22 @@ class LocalTokens:
                 )
             ):
                 yield view
+
+    async def count(self, conditions: Values, workspace: str, space: str | None) -> Facts:
+        system = self._system
+        home = await workspace_called(system, workspace)
+        space_id = None if space is None else (await space_called(system, space, home)).id
+        [found] = await token_counts(system, operator(), [(home.id, space_id)], TokenSearch(**conditions))
+        if isinstance(found, Refusal):
+            raise found
+        return {"count": found.count, "precision": found.precision.value}
+
+    async def quota(self, workspace: str) -> Facts:
+        home = await workspace_called(self._system, workspace)
+        [found] = await token_quotas(self._system, operator(), [home.id])
+        if isinstance(found, Refusal):
+            raise found
+        return {"used": found.used, "max": found.most}
 
     async def inactive(self, days: int, workspace: str | None) -> AsyncIterator[Facts]:
         span = checked_span(days)

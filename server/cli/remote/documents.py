@@ -110,6 +110,20 @@ query ($id: ID!, $filter: TokenFilter, $after: String) {{
 }}
 {TOKEN}"""
 
+COUNT_OF_WORKSPACE = """
+query ($id: ID, $filter: TokenFilter) {
+  workspace(id: $id) { tokensCount(filter: $filter) { count precision } }
+}
+"""
+
+COUNT_OF_SPACE = """
+query ($id: ID!, $filter: TokenFilter) {
+  space(id: $id) { tokensCount(filter: $filter) { count precision } }
+}
+"""
+
+QUOTA = "query ($id: ID) { workspace(id: $id) { tokenQuota { used max } } }"
+
 ACTIVITY = f"""
 query ($id: ID, $days: Int!, $after: String) {{
   workspace(id: $id) {{

@@ -40,7 +40,7 @@ class RemoteTokens:
         self._client = client
 
     async def list(self, conditions: Values, workspace: str | None, space: str | None) -> AsyncIterator[Facts]:
-        where = {FILTERS.get(name, name): _filter_value(name, value) for name, value in conditions.items()}
+        where = _filter(conditions)
         home = None if workspace is None else await workspace_called(self._client, workspace)
         if space is not None:
             place = await space_called(self._client, space, home)
@@ -53,6 +53,20 @@ class RemoteTokens:
             nodes = self._client.pages(documents.TOKENS, ("tokens",), filter=where)
         async for node in nodes:
             yield listed_token(node)
+
+    async def count(self, conditions: Values, workspace: str, space: str | None) -> Facts:
+        home = await workspace_called(self._client, workspace)
+        if space is None:
+            asked, what, owner = documents.COUNT_OF_WORKSPACE, "workspace", home
+        else:
+            asked, what, owner = documents.COUNT_OF_SPACE, "space", await space_called(self._client, space, home)
+        found = (await self._client.query(asked, id=owner["id"], filter=_filter(conditions)))[what]["tokensCount"]
+        return {"count": found["count"], "precision": found["precision"].lower()}
+
+    async def quota(self, workspace: str) -> Facts:
+        home = await workspace_called(self._client, workspace)
+        found = (await self._client.query(documents.QUOTA, id=home["id"]))["workspace"]["tokenQuota"]
+        return {"used": found["used"], "max": found["max"]}
 
     async def inactive(self, days: int, workspace: str | None) -> AsyncIterator[Facts]:
         now = datetime.now(UTC)
@@ -153,6 +167,10 @@ def _inputs(fields: Values) -> dict[str, Any]:
         for name, value in fields.items()
         if value is not UNSET
     }
+
+
+def _filter(conditions: Values) -> dict[str, Any]:
+    return {FILTERS.get(name, name): _filter_value(name, value) for name, value in conditions.items()}
 
 
 def _filter_value(name: str, value: object) -> object:

@@ -23,7 +23,18 @@ from spacekey.server.cli.app import SINGLES, build_app
 from support.cli import Cli
 from support.databases import sqlite_database
 
-HEAVY = ("sqlalchemy", "sqlmodel", "strawberry", "graphql", "starlette", "uvicorn", "alembic", "argon2", "asyncio")
+HEAVY = (
+    "httpx",
+    "sqlalchemy",
+    "sqlmodel",
+    "strawberry",
+    "graphql",
+    "starlette",
+    "uvicorn",
+    "alembic",
+    "argon2",
+    "asyncio",
+)
 
 WITHOUT_JSON = {"serve", "audit export"}
 """One prints no data, the other prints NDJSON always."""
@@ -105,6 +116,8 @@ JSON_CALLS: dict[str, list[str]] = {
     "token list": ["-w", "spooled-demo"],
     "token inactive": ["--days", "0"],
     "token create": ["one", "-w", "emit-demo", "--space", "staging", "-g", "jobs:read"],
+    "token count": ["-w", "spooled-demo"],
+    "token quota": ["-w", "spooled-demo"],
     "token whose": ["sp_live"],
     "token verify": [],
     "token show": ["TOKEN"],

@@ -80,6 +80,8 @@ HARMLESS: dict[str, tuple[str, ...]] = {
     "token list": ("-w", "spooled-demo"),
     "token inactive": ("--days", "0"),
     "token create": ("one", "-w", "emit-demo", "--space", "staging", "-g", "jobs:read"),
+    "token count": ("-w", "guard-demo"),
+    "token quota": ("-w", "guard-demo"),
     "token whose": ("sp_live",),
     "token verify": (),
     "token show": ("TOKEN",),

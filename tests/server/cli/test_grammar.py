@@ -16,12 +16,26 @@ from spacekey.server.cli.app import SINGLES, build_app
 from support.cli import Cli
 
 VERBS = {
-    *("add", "create", "delete", "disable", "edit", "enable", "erase", "export", "get", "list", "prove", "remove"),
+    *(
+        "add",
+        "count",
+        "create",
+        "delete",
+        "disable",
+        "edit",
+        "enable",
+        "erase",
+        "export",
+        "get",
+        "list",
+        "prove",
+        "remove",
+    ),
     *("rename", "reset-password", "resume", "revoke", "rotate", "set", "set-role", "show", "suspend", "verify"),
     "withdraw",
 }
 
-QUESTIONS = {"audit checkpoint", "audit heads", "scope needed", "token inactive", "token whose"}
+QUESTIONS = {"audit checkpoint", "audit heads", "scope needed", "token inactive", "token quota", "token whose"}
 """Commands that are called by what they answer."""
 
 SEVERAL = {"check", "audit verify"}

@@ -30,6 +30,14 @@ def test_a_prefix_as_printed_finds_its_token_in_all_workspaces(filled: Cli, made
     assert "PREFIX: Give at most the first 12" in filled.error("token", "whose", made["secret"][:20], code=2)
 
 
+def test_tokens_are_counted_and_compared_with_the_plan(filled: Cli, made: dict[str, str]) -> None:
+    assert filled.one("token", "count", "-w", "guard-demo") == {"count": 1, "precision": "exact"}
+    assert filled.one("token", "count", "-w", "guard-demo", "--status", "revoked")["count"] == 0
+    quota = filled.one("token", "quota", "-w", "guard-demo")
+    filled("token", "revoke", made["id"], "--yes")
+    assert filled.one("token", "quota", "-w", "guard-demo") == {**quota, "used": quota["used"] - 1}
+
+
 def test_tokens_are_found_by_a_scope_they_have_now(filled: Cli, made: dict[str, str]) -> None:
     full = filled.one("token", "create", "Full", "-w", "guard-demo", "-g", "full_access")
     found = {one["id"] for one in filled.lines("token", "list", "--scope", "sessions:read")}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,6 +121,8 @@ READS: dict[str, tuple[str, ...]] = {
     "role list": ("-w", HOME),
     "token list": ("-w", HOME, "--status", "active", "--text", "o", "--scope", "jobs:read", "--expiring", "100"),
     "token inactive": ("--days", "0", "-w", HOME),
+    "token count": ("-w", HOME, "--status", "active", "--scope", "jobs:read", "--space", "production"),
+    "token quota": ("-w", HOME),
     "token whose": ("sp_live",),
     "token show": ("TOKEN",),
     "token verify": (),
@@ -330,6 +335,33 @@ def test_a_server_rehearses_nothing_and_says_so(pair: Pair, words: str) -> None:
 def test_what_needs_the_database_says_so(pair: Pair, words: str) -> None:
     said = pair.remote.error(*words.split(), *pair.call(NEEDS_THE_DATABASE[words]), code=2, stdin=PASSWORD)
     assert f"This command needs the database, and commands speak to {pair.url}." in said
+
+
+SPEAKS = """
+import sys
+from spacekey.server.cli import main
+
+sys.argv = ["spacekey", "token", "list"]
+try:
+    main()
+except SystemExit:
+    pass
+print(*sys.modules, file=sys.stderr)
+"""
+
+
+def test_a_command_on_a_server_loads_no_database_and_no_schema(pair: Pair) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SPEAKS],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        env={**os.environ, **pair.remote.settings},
+    )
+    assert CALLER in done.stdout, done.stderr
+    loaded = set(done.stderr.splitlines()[-1].split())
+    assert loaded & {"sqlalchemy", "sqlmodel", "strawberry", "graphql", "starlette", "uvicorn"} == set()
 
 
 def test_usage_of_a_workspace_has_the_same_names(pair: Pair) -> None:
