@@ -14,7 +14,7 @@ from starlette.responses import Response
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE
 from spacekey.domain.page import PageRequest
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import InputCode, InvalidInput, PreconditionFailed
+from spacekey.domain.refusal import Fault, InputCode, InvalidInput, PreconditionFailed
 from spacekey.domain.rule import any_of
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.middleware.routing.endpoints import requires
@@ -71,7 +71,7 @@ CREATED = ("id", "name", "key", "permissions", "created_at")
 async def create_api_key(request: Request) -> Response:
     """Create a key: ``POST /api-keys`` → 201 with the secret, shown once."""
     sent = await json_object(request)
-    body = validated(CreateApiKey, sent)
+    body = validated(CreateApiKey, sent, _exclusive(sent))
     try:
         return _issued(await _create(request, body, _once(request, sent)))
     except Replayed as replayed:
@@ -95,14 +95,13 @@ async def get_api_key(request: Request) -> Response:
 @requires(any_of("tokens:update", "tokens:disable"))
 async def update_api_key(request: Request) -> Response:
     """Edit a key: ``PATCH /api-keys/{id}``. Fields left out stay, null clears. ``disabled`` is sent alone."""
-    body = await json_body(request, ChangeApiKey, types=(JSON_TYPE, MERGE_PATCH_TYPE))
+    sent = await json_object(request, types=(JSON_TYPE, MERGE_PATCH_TYPE))
+    body = validated(ChangeApiKey, sent, [*_exclusive(sent), *_alone(sent)])
     system, caller, wait = parts_of(request).system, known_caller(request), query_of(request, Waiting).wait
     condition, key_id = _precondition(request), _key_id(request)
     if body.disabled is UNSET:
         changes = _changes(request, body)
         return _changed(await update_token(system, caller, key_id, changes, wait=wait, precondition=condition))
-    if len(body.model_fields_set) > 1:
-        raise InvalidInput("disabled", "Send it alone: disabling and editing are two steps.", InputCode.EXCLUSIVE)
     if body.disabled:
         return _changed(await disable_token(system, caller, key_id, wait=wait, precondition=condition))
     return _changed(await enable_token(system, caller, key_id, precondition=condition))
@@ -145,7 +144,7 @@ async def enable_api_key(request: Request) -> Response:
 async def rotate_api_key(request: Request) -> Response:
     """Rotate a key: ``POST /api-keys/{id}/rotate`` → 201 with the new secret, shown once. The body is optional."""
     sent = await json_object(request, optional=True)
-    body = validated(RotateApiKey, sent)
+    body = validated(RotateApiKey, sent, _exclusive(sent))
     try:
         issued = await rotate_token(
             parts_of(request).system,
@@ -195,6 +194,19 @@ def _changes(request: Request, body: ChangeApiKey) -> TokenChanges:
         grants=UNSET if body.permissions is UNSET else tuple(body.permissions),
         expires_at=_expiry(request, body),
     )
+
+
+def _exclusive(sent: Mapping[str, object]) -> list[Fault]:
+    if sent.get("expires_in") is None or "expires_at" not in sent:
+        return []
+    return [Fault(("expires_in",), InputCode.EXCLUSIVE, "Give either expires_at or expires_in.")]
+
+
+def _alone(sent: Mapping[str, object]) -> list[Fault]:
+    if "disabled" not in sent or len(sent) == 1:
+        return []
+    reason = "Send it alone: disabling and editing are two steps."
+    return [Fault(("disabled",), InputCode.EXCLUSIVE, reason)]
 
 
 def _expiry(request: Request, body: CreateApiKey | ChangeApiKey | RotateApiKey) -> datetime | Unset | None:

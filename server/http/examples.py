@@ -74,7 +74,7 @@ _DESCRIBED: Json = {
     "workspace_id": WORKSPACE_ID,
     "environment": "live",
     "exp": 1801396800,
-    "expires_at": "2027-01-31T12:00:00Z",
+    "expires_at": "2027-01-31T12:00:00.000Z",
     "rate_limit": {"per_minute": 100, "burst": 20},
     "max_age": 1.0,
 }

@@ -7,7 +7,6 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC
 from hashlib import sha256
 from typing import Any
 
@@ -27,6 +26,7 @@ from spacekey.resolvers.tokens.introspect import Asked, Introspection, introspec
 from spacekey.resolvers.tokens.revoke import revoke_secret
 from spacekey.resolvers.tokens.verify import AT_ONCE_MAX
 from spacekey.server.context import known_caller, known_principal, parts_of, request_id_of
+from spacekey.server.timestamps import written
 
 from .client_auth import check_client
 from .request_models import AskedToken, IntrospectionBatch, IntrospectionForm, TokenForm
@@ -112,7 +112,7 @@ async def revoke_presented(request: Request) -> Response:
 def described(principal: Principal) -> dict[str, Any]:
     """Return a principal as introspection describes it, without the members that do not apply.
 
-    ``exp`` is in whole seconds (RFC 7662 §2.2), rounded down; ``expires_at`` is the exact time.
+    ``exp`` is in whole seconds (RFC 7662 §2.2), ``expires_at`` in milliseconds, both rounded down.
     """
     limit = principal.limit
     expires_at = principal.expires_at
@@ -126,7 +126,7 @@ def described(principal: Principal) -> dict[str, Any]:
         "space_id": principal.space_id,
         "environment": principal.environment,
         "exp": None if expires_at is None else int(expires_at.timestamp()),
-        "expires_at": None if expires_at is None else expires_at.astimezone(UTC).isoformat(),
+        "expires_at": written(expires_at),
         "rate_limit_key": None if principal.limit_key == principal.id else principal.limit_key,
         "rate_limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
     }

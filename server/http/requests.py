@@ -134,15 +134,19 @@ def query_of(request: Request, model: type[M]) -> M:
     return validated(model, found)
 
 
-def validated(model: type[M], given: Mapping[str, object]) -> M:
+def validated(model: type[M], given: Mapping[str, object], also: Sequence[Fault] = ()) -> M:
     """Return the model of these fields.
 
-    :raises InvalidInput: they do not fit the model; names every fault.
+    :param also: faults that were found otherwise, such as of two fields together.
+    :raises InvalidInput: they do not fit the model, or there are other faults; names every fault.
     """
     try:
-        return model.model_validate(given)
+        made = model.model_validate(given)
     except ValidationError as error:
-        raise _invalid_input(error) from None
+        raise InvalidInput.of([*_faults(error), *also]) from None
+    if also:
+        raise InvalidInput.of(also)
+    return made
 
 
 def unknown_field(model: type[RequestModel], given: Mapping[str, object]) -> InvalidInput | None:
@@ -187,9 +191,8 @@ def an_id(value: str, prefix: str, what: str) -> str:
     return value
 
 
-def _invalid_input(error: ValidationError) -> InvalidInput:
-    found = error.errors(include_url=False, include_input=False)
-    return InvalidInput.of(_fault(one) for one in found[:FAULTS_MAX])
+def _faults(error: ValidationError) -> list[Fault]:
+    return [_fault(one) for one in error.errors(include_url=False, include_input=False)[:FAULTS_MAX]]
 
 
 def _fault(error: ErrorDetails) -> Fault:

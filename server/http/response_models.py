@@ -46,7 +46,10 @@ def _one_of(names: Iterable[str]) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "enum": list(names)})
 
 
-Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Time = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}),
+]
 """RFC 3339 in UTC with milliseconds, ending in Z."""
 Environment = Annotated[str, _one_of(ENVIRONMENTS), Field(description="The environment that the key is valid in.")]
 TokenKind = Annotated[
@@ -254,7 +257,7 @@ class Introspection(TypedDict):
             Field(description="When the token expires, in whole seconds since 1970, rounded down. Left out if never."),
         ]
     ]
-    expires_at: NotRequired[Annotated[Time, Field(description="The same time as `exp`, not rounded down.")]]
+    expires_at: NotRequired[Annotated[Time, Field(description="The same time as `exp`, with milliseconds.")]]
     rate_limit: NotRequired[
         Annotated[RateLimit, Field(description="The rate limit of the token's plan. Left out if there is none.")]
     ]

@@ -382,6 +382,27 @@ async def test_bad_input_is_refused_by_field_and_changes_nothing(database_url: s
         assert len(listed.json()["api_keys"]) == 1
 
 
+@pytest.mark.parametrize("path", ["", "/{id}/rotate", "/{id}"])
+async def test_all_faults_are_told_at_once_also_those_of_two_fields_together(database_url: str, path: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        key_id, admin = await server.token(workspace.id, *MANAGE)
+        both = {"expires_at": "2030-01-31T12:00:00Z", "expires_in": 60}
+        sent, pointers = {
+            "": ({"name": 1, **both, "space_id": 2}, {"/name", "/space_id", "/expires_in"}),
+            "/{id}/rotate": (
+                {"grace_seconds": -1, **both, "expires_at": "x"},
+                {"/grace_seconds", "/expires_at", "/expires_in"},
+            ),
+            "/{id}": ({"name": 1, **both, "disabled": True}, {"/name", "/expires_in", "/disabled"}),
+        }[path]
+        method = "PATCH" if path == "/{id}" else "POST"
+        address = f"/api/v1/api-keys{path.format(id=key_id)}"
+        answer = await server.client.request(method, address, json=sent, headers=bearer(admin))
+        assert answer.status_code == 422, answer.text
+        assert {one["pointer"] for one in answer.json()["errors"]} == pointers
+
+
 async def test_near_matches_are_named_for_fields_and_permissions(database_url: str) -> None:
     async with served(database_url) as server:
         workspace = await server.world.workspace("spooled")

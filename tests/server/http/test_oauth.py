@@ -39,7 +39,7 @@ async def test_a_good_token_is_described_as_remote_verifiers_read_it(database_ur
             "space_id": space.id,
             "environment": "live",
             "exp": int((server.world.clock() + timedelta(days=1)).timestamp()),
-            "expires_at": (server.world.clock() + timedelta(days=1)).isoformat(),
+            "expires_at": "2026-06-02T12:00:00.000Z",
             "rate_limit": {"per_minute": 100, "burst": 20},
             "max_age": 0.0 if server.world.system.store.dialect == SQLITE else 1.0,
         }
