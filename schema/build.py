@@ -28,6 +28,7 @@ from spacekey.schema.mutations.members import MemberMutations
 from spacekey.schema.mutations.sessions import SessionMutations
 from spacekey.schema.mutations.tokens import TokenMutations
 from spacekey.schema.mutations.workspaces import SpaceMutations, WorkspaceMutations
+from spacekey.schema.types.actors import ACTORS
 from spacekey.schema.types.objects import Space, Token, Workspace
 from spacekey.schema.types.relay import DATE, DATE_TIME
 
@@ -114,7 +115,7 @@ def build_schema() -> ScopedSchema:
     schema = SpacekeySchema(
         query=Query,
         mutation=Mutation,
-        types=[Token, Space, Workspace],
+        types=[Token, Space, Workspace, *ACTORS],
         config=StrawberryConfig(scalar_map={date: DATE, datetime: DATE_TIME}),
         extensions=[
             lambda: DocumentSteps(documents),

@@ -29,6 +29,7 @@ from spacekey.resolvers.workspaces.lists import (
     spaces_seen,
     token_lists,
 )
+from spacekey.resolvers.workspaces.nodes import invitations_seen, members_seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Loaders:
 
     def forget(self) -> None:
         """Forget all that was read: each mutation of an operation shows the state after it."""
-        for name in ("authority", "token", "space", "quota"):
+        for name in ("authority", "token", "space", "quota", "member", "invitation"):
             self.__dict__.pop(name, None)
         for kept in (
             self._usage,
@@ -128,6 +129,26 @@ class Loaders:
 
         async def load(keys: Sequence[str]) -> list[SpaceRecord | None]:
             found = {} if self._caller is None else await spaces_seen(self._system, self._caller, keys)
+            return [found.get(key) for key in keys]
+
+        return DataLoader(load)
+
+    @cached_property
+    def member(self) -> DataLoader[tuple[str, str], tuple[MemberRecord, UserRecord] | None]:
+        """Return a member by workspace and user; None if there is none or the caller may not see them."""
+
+        async def load(keys: Sequence[tuple[str, str]]) -> list[tuple[MemberRecord, UserRecord] | None]:
+            found = {} if self._caller is None else await members_seen(self._system, self._caller, keys)
+            return [found.get(key) for key in keys]
+
+        return DataLoader(load)
+
+    @cached_property
+    def invitation(self) -> DataLoader[str, InvitationRecord | None]:
+        """Return a pending invitation by its id; None if there is none or the caller may not see it."""
+
+        async def load(keys: Sequence[str]) -> list[InvitationRecord | None]:
+            found = {} if self._caller is None else await invitations_seen(self._system, self._caller, keys)
             return [found.get(key) for key in keys]
 
         return DataLoader(load)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated
 
 import strawberry
 
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix, membership_of
 from spacekey.domain.page import TokenOrder, page_request
+from spacekey.domain.principal import Kind
 from spacekey.domain.product_file import PRODUCTS_MAX
 from spacekey.domain.refusal import NotFound
 from spacekey.middleware.graphql import requires_scopes
@@ -17,25 +19,45 @@ from spacekey.resolvers.accounts.sessions import SESSIONS_LISTED_MAX, own_sessio
 from spacekey.resolvers.accounts.users import own_account
 from spacekey.resolvers.tokens.list import TokenSearch, token_view, tokens_everywhere
 from spacekey.resolvers.workspaces.lists import one_member, one_space, one_workspace
+from spacekey.resolvers.workspaces.nodes import one_event, one_invitation
 from spacekey.resolvers.workspaces.workspaces import creatable_products
 from spacekey.schema.limits.costs import at_most, paged
+from spacekey.schema.types.audit import AuditEvent, event_type
 from spacekey.schema.types.filters import Direction, FilterArgument, OrderArgument, TokenOrderBy
-from spacekey.schema.types.members import Member, Session, User, member_type, session_type, user_type
+from spacekey.schema.types.members import (
+    Invitation,
+    Member,
+    Session,
+    User,
+    invitation_type,
+    member_type,
+    session_type,
+    user_type,
+)
 from spacekey.schema.types.objects import Space, Token, Workspace, space_type, token_type, workspace_type
 from spacekey.schema.types.product import SCOPES_MAX, product_type
 from spacekey.schema.types.product import Product as ProductType
-from spacekey.schema.types.relay import After, Before, Connection, First, Last, Node, connection_of
+from spacekey.schema.types.relay import After, Before, Connection, First, Last, Node, connection_of, enum_value
 
 from .context import Context, SpacekeyInfo
 from .errors import answering, found
 from .required_scopes import RequiredScopes, required_scopes_of
 
 
+@strawberry.enum(description="What kind of caller sent a request.")
+class CallerKind(Enum):
+    """Enum of the kinds of callers."""
+
+    MEMBER = enum_value(Kind.MEMBER.value, description="A signed-in person.")
+    WORKSPACE = enum_value(Kind.WORKSPACE.value, description="A token of a workspace.")
+    SPACE = enum_value(Kind.SPACE.value, description="A token of a space.")
+
+
 @strawberry.type(description="The caller: a signed-in person or a token.")
 class Me:
     """GraphQL type of the caller: a member with a session, or a token."""
 
-    kind: str = strawberry.field(description="The kind of the caller: `member`, `workspace` or `space`.")
+    kind: CallerKind = strawberry.field(description="What kind of caller it is.")
     workspace_products: list[str] = strawberry.field(
         description=(
             "The names of the products that the caller can create workspaces for. Empty for "
@@ -92,7 +114,7 @@ class Query:
             return None
         is_member = isinstance(caller, MemberCaller)
         return Me(
-            kind=principal.kind.value,
+            kind=CallerKind(principal.kind.value),
             account=caller if isinstance(caller, MemberCaller) else None,
             scopes=sorted(principal.scopes),
             workspace_products=creatable_products(info.context.system) if is_member else [],
@@ -125,6 +147,10 @@ class Query:
                 return await _workspace(info.context, id)
             case "space":
                 return await _space(info.context, id)
+            case "inv":
+                return await _invitation(info.context, id)
+            case "evt":
+                return await _event(info.context, id)
             case _:
                 return await _member(info.context, id)
 
@@ -254,6 +280,16 @@ async def _member(context: Context, member_id: str) -> Member | None:
     ids = membership_of(member_id)
     pair = None if ids is None else await found(one_member(context.system, context.known_caller, *ids))
     return None if pair is None else member_type(*pair)
+
+
+async def _invitation(context: Context, invitation_id: str) -> Invitation | None:
+    row = await found(one_invitation(context.system, context.known_caller, invitation_id))
+    return None if row is None else invitation_type(row)
+
+
+async def _event(context: Context, event_id: str) -> AuditEvent | None:
+    row = await found(one_event(context.system, context.known_caller, event_id))
+    return None if row is None else event_type(row)
 
 
 async def _workspace(context: Context, workspace_id: str) -> Workspace | None:

@@ -6,7 +6,7 @@ import { CONDITION_LENGTH_MAX } from "../base/limits.js";
 import { go } from "../base/router.js";
 import { loadWorkspace, may } from "../base/workspace.js";
 import { alertBox } from "../parts/alert.js";
-import { AUDIT_ROW, auditTable } from "../parts/audit-table.js";
+import { AUDIT_ROW, actionCalled, actionName, auditTable } from "../parts/audit-table.js";
 import { empty } from "../parts/empty.js";
 import { exportPages } from "../parts/export-pages.js";
 import { selectField, textField } from "../parts/field.js";
@@ -66,7 +66,7 @@ export async function auditPage({ id }, query) {
 }
 
 function filterOf({ by, target, action }) {
-  return { actorId: by, targetId: target, action };
+  return { actorId: by, targetId: target, action: action && actionCalled(action) };
 }
 
 function filters(path, { by, target, action }) {
@@ -111,7 +111,7 @@ function exportLog(workspace, narrowing) {
   const read = async (after) => {
     const wanted = { id: workspace.id, filter: filterOf(narrowing), first: 100, after };
     const { nodes, pageInfo } = (await ask(LOG, wanted)).workspace.auditLog;
-    const text = nodes.map((one) => `${JSON.stringify(one)}\n`).join("");
+    const text = nodes.map((one) => `${JSON.stringify(asLogged(one))}\n`).join("");
     return { text, count: nodes.length, next: pageInfo.hasNextPage ? pageInfo.endCursor : null };
   };
   const file = `audit-${workspace.slug}.ndjson`;
@@ -122,6 +122,11 @@ function exportLog(workspace, narrowing) {
     noun: ["event", "events"],
     read,
   });
+}
+
+/** With the words that the audit log itself has, as in exports of the command line. */
+function asLogged(event) {
+  return { ...event, action: actionName(event.action), outcome: event.outcome.toLowerCase() };
 }
 
 function present(values) {

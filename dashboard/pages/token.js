@@ -22,7 +22,7 @@ const DAYS = 30;
 const UNUSED_DAYS = 90;
 const FIRST = `query ($id: ID!) { token(id: $id) { ...TokenWhole workspace { ...Workspace } } }
   ${TOKEN_WHOLE} ${WORKSPACE}`;
-const MORE = `query ($id: ID!, $workspace: ID!, $usage: Boolean!, $audit: Boolean!, $refused: String!) {
+const MORE = `query ($id: ID!, $workspace: ID!, $usage: Boolean!, $audit: Boolean!, $refused: AuditAction!) {
   token(id: $id) @include(if: $usage) {
     usage(days: ${DAYS}) { day allowed denied rateLimited } unusedScopes(days: ${UNUSED_DAYS}) }
   workspace(id: $workspace) @include(if: $audit) {

@@ -176,10 +176,10 @@ function sortOf(query) {
 async function newToken(place) {
   const { workspace, space } = place;
   let spaces = null;
-  if (!space && workspace.product.tokenKinds.includes("space") && may(workspace, "spaces:read")) {
+  if (!space && workspace.product.tokenKinds.includes("SPACE") && may(workspace, "spaces:read")) {
     spaces = await someSpaces(workspace);
   }
-  if (!space && !spaces?.nodes.length && !workspace.product.tokenKinds.includes("workspace")) {
+  if (!space && !spaces?.nodes.length && !workspace.product.tokenKinds.includes("WORKSPACE")) {
     await go(`/workspace/${workspace.id}/spaces`);
     say("Tokens belong to a space here: make a space first.");
     return;

@@ -12,7 +12,17 @@ export const AUDIT_ROW = `fragment AuditRow on AuditEvent {
   id sequence createdAt action outcome actor { kind actorId name unproven } credential
   targetId targetName targetFacts before after ip userAgent requestId hash }`;
 
-const OUTCOMES = { ok: "✓ done", success: "✓ done", denied: "✕ denied", alert: "⚠ alert" };
+const OUTCOMES = { SUCCESS: "✓ done", DENIED: "✕ denied", ALERT: "⚠ alert" };
+
+/** "MEMBER_CHANGE_ROLE" → "member.change_role", as the audit log writes it. */
+export function actionName(action) {
+  return action.toLowerCase().replace("_", ".");
+}
+
+/** The other way round. */
+export function actionCalled(name) {
+  return name.toUpperCase().replace(".", "_");
+}
 
 /** The table, newest first. */
 export function auditTable(workspace, events, caption) {
@@ -30,7 +40,7 @@ export function auditTable(workspace, events, caption) {
 
 function what(one) {
   const reason = refusalText(one);
-  return [h("code", {}, one.action), reason ? h("div", {}, reason) : null];
+  return [h("code", {}, actionName(one.action)), reason ? h("div", {}, reason) : null];
 }
 
 function credential({ credential, actor }) {
@@ -61,7 +71,7 @@ function details(workspace, one) {
   return h(
     "details",
     {},
-    h("summary", { "aria-label": `Details of ${one.action}, number ${one.sequence}` }, "Show"),
+    h("summary", { "aria-label": `Details of ${actionName(one.action)}, number ${one.sequence}` }, "Show"),
     list,
   );
 }

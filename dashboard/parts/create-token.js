@@ -77,7 +77,7 @@ function createForm(workspace, space, spaces, close) {
 function environmentField(product) {
   const hints = { live: "For production.", test: "For trying things out; refused in production." };
   const options = product.environments.map((one) => ({
-    value: one.toUpperCase(),
+    value: one,
     label: one === "live" ? "Live" : "Test",
     hint: `${hints[one]} Begins with ${product.secretPrefix}_${one}_`,
   }));

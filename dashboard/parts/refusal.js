@@ -5,7 +5,7 @@ import { ago } from "../base/time.js";
 import { alertBox } from "./alert.js";
 
 /** The action of such an event. */
-export const REFUSED = "token.refused";
+export const REFUSED = "TOKEN_REFUSED";
 
 const SHOWN_DAYS = 30;
 const REASONS = {

@@ -17,7 +17,7 @@ export async function someSpaces(workspace, text = null) {
 /** The field, named "space"; null when there is nothing to choose. spaces: the first page of them. */
 export function spaceField(workspace, spaces) {
   const { tokenKinds } = workspace.product;
-  const whole = tokenKinds.includes("workspace") ? [["", "The whole workspace"]] : [];
+  const whole = tokenKinds.includes("WORKSPACE") ? [["", "The whole workspace"]] : [];
   const options = (nodes) => [...whole, ...nodes.map((one) => [one.id, `Space ${one.name}`])];
   if (!spaces.nodes.length) return null;
   const field = selectField({ name: "space", label: "Belongs to", options: options(spaces.nodes) });

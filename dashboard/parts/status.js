@@ -38,7 +38,7 @@ export function wasReplaced({ status, graceEndsAt, expiresAt }) {
   return status === "EXPIRED" && graceEndsAt !== null && first;
 }
 
-/** "LIVE" → a badge that says where a token is for. */
+/** "live" → a badge that says where a token is for. */
 export function environmentBadge(environment) {
-  return h("span", { class: `badge ${environment.toLowerCase()}` }, environment === "LIVE" ? "live" : "test");
+  return h("span", { class: `badge ${environment}` }, environment);
 }

@@ -24,7 +24,7 @@ export function tokenColumns(workspace, space, done) {
       title: "Environment",
       cell: (one) => environmentBadge(one.environment),
     },
-    !space && product.tokenKinds.includes("space") && { key: "space", title: "Belongs to", cell: placeCell },
+    !space && product.tokenKinds.includes("SPACE") && { key: "space", title: "Belongs to", cell: placeCell },
     { key: "scope", title: roles ? "Scope" : "Scopes", cell: (one) => grantsCell(workspace, one) },
     { key: "created", title: "Created", sort: "CREATED_AT", cell: (one) => date(one.createdAt) },
     { key: "createdBy", title: "Created by", hidden: true, cell: (one) => actorCell(one.createdBy) },

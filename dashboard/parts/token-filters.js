@@ -70,7 +70,7 @@ export function filterBar(workspace, query, changed) {
     });
   const environments = [
     ["", "Live and test"],
-    ...workspace.product.environments.map((one) => [one.toUpperCase(), one === "live" ? "Live" : "Test"]),
+    ...workspace.product.environments.map((one) => [one, one === "live" ? "Live" : "Test"]),
   ];
   const orders = ORDERS.map(([value, text]) => [value, text ?? nameWord(workspace)]);
   return h(

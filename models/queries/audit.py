@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
 
 from sqlmodel import col, select
@@ -12,7 +12,7 @@ from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest
 from spacekey.models.engine.reading import Reader, Values
 from spacekey.models.engine.statements import insert
 from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
-from spacekey.models.tables.records import AuditRecord
+from spacekey.models.tables.records import AuditRecord, columns
 
 from .pagination import Ordering, fetch_pages, listing_of
 
@@ -89,6 +89,16 @@ async def audit_pages(
     listing = listing_of(AuditRecord, "spacekey_audit_events e", "e", reader.dialect)
     asked = [partial(_events, chain=chain, where=where) for chain in chains]
     return await fetch_pages(reader, listing, asked, _NEWEST_FIRST, request)
+
+
+async def event_records(reader: Reader, ids: Iterable[str]) -> list[AuditRecord]:
+    """Return those of the events that exist, of any chain, without order."""
+    values = reader.values()
+    return await reader.records(
+        AuditRecord,
+        f"SELECT {columns(AuditRecord, 'e')} FROM spacekey_audit_events e WHERE {values.among('e.id', ids)}",
+        values,
+    )
 
 
 def _events(values: Values, *, chain: str, where: AuditFilter) -> list[str]:

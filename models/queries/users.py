@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest
 from spacekey.models.engine.reading import Reader, Values
-from spacekey.models.tables.records import InvitationRecord, UserRecord
+from spacekey.models.tables.records import InvitationRecord, UserRecord, columns
 from spacekey.models.tables.user import Invitation, User, UserSession
 
 from .pagination import Ordering, fetch_page, fetch_pages, listing_of
@@ -161,6 +161,17 @@ async def pending_invitation_pages(
     listing = listing_of(InvitationRecord, "spacekey_invitations i", "i", reader.dialect)
     asked = [partial(_pending, workspace_id=one, now=now) for one in workspace_ids]
     return await fetch_pages(reader, listing, asked, _NEWEST_INVITATION_FIRST, request)
+
+
+async def pending_records(reader: Reader, ids: Iterable[str], now: datetime) -> list[InvitationRecord]:
+    """Return those of the invitations that are pending, without order."""
+    values = reader.values()
+    return await reader.records(
+        InvitationRecord,
+        f"SELECT {columns(InvitationRecord, 'i')} FROM spacekey_invitations i WHERE {values.among('i.id', ids)} "
+        f"AND i.used_at IS NULL AND i.expires_at > {values.bind(now)}",
+        values,
+    )
 
 
 async def pending_invitations(

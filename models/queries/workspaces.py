@@ -273,6 +273,22 @@ async def member_record(reader: Reader, workspace_id: str, user_id: str) -> tupl
     return listing.take(rows[0]) if rows else None
 
 
+async def member_records(reader: Reader, ids: Sequence[tuple[str, str]]) -> list[tuple[MemberRecord, UserRecord]]:
+    """Return those of the memberships that exist, with their accounts, without order.
+
+    :param ids: workspace and user ids.
+    """
+    if not ids:
+        return []
+    values = reader.values()
+    listing = listing_of_pairs((MemberRecord, "m"), (UserRecord, "u"), _MEMBERS, reader.dialect)
+    pairs = ", ".join(f"({values.bind(workspace_id)}, {values.bind(user_id)})" for workspace_id, user_id in ids)
+    rows = await reader.rows(
+        f"SELECT {listing.columns} FROM {listing.tables} WHERE (m.workspace_id, m.user_id) IN (VALUES {pairs})", values
+    )
+    return [listing.take(row) for row in rows]
+
+
 def _members(values: Values, *, workspace_id: str) -> list[str]:
     return [f"m.workspace_id = {values.bind(workspace_id)}"]
 

@@ -21,7 +21,6 @@ from spacekey.resolvers.tokens.update import Changed, TokenChanges, update_token
 from spacekey.resolvers.validation import BULK_MAX
 from spacekey.schema.context import SpacekeyInfo
 from spacekey.schema.limits.costs import at_most
-from spacekey.schema.types.filters import Environment
 from spacekey.schema.types.objects import Token, token_type
 from spacekey.schema.types.results import (
     AnyRefusal,
@@ -403,8 +402,11 @@ class CreateTokenInput:
         default=None, description="The name of a preset whose scopes are granted too."
     )
     description: str | None = strawberry.field(default=None, description="What the token is for.")
-    environment: Environment | None = strawberry.field(
-        default=None, description="The environment that the token is valid in. Defaults to the product's first."
+    environment: str | None = strawberry.field(
+        default=None,
+        description=(
+            "The environment that the token is valid in: one of the product's `environments`. Defaults to the first."
+        ),
     )
     expires_at: datetime | None = strawberry.field(
         default=strawberry.UNSET,
@@ -428,7 +430,7 @@ class CreateTokenInput:
             grants=tuple(self.grants or ()),
             preset=self.preset,
             description=self.description or "",
-            environment=None if self.environment is None else self.environment.value,
+            environment=self.environment,
             expires_at=expires_at,
         )
 

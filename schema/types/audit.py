@@ -1,4 +1,4 @@
-"""GraphQL types of audit events and their actors."""
+"""GraphQL types of audit events, their actions and outcomes."""
 
 from __future__ import annotations
 
@@ -8,27 +8,92 @@ from enum import Enum
 import strawberry
 from strawberry.scalars import JSON
 
-from spacekey.domain.actor import Actor as DomainActor
-from spacekey.domain.actor import ActorKind as DomainActorKind
+from spacekey.domain.ids import id_prefix
 from spacekey.models.tables.records import AnyEvent
-from spacekey.resolvers.addresses import plain_name
+from spacekey.resolvers.access.authority import READ
+from spacekey.schema.context import SpacekeyInfo
+from spacekey.schema.errors import answering
 
-from .relay import enum_value
+from .actors import Actor, actor_type
+from .relay import Node, enum_value
+
+
+@strawberry.enum(description="How an action ended.")
+class AuditOutcome(Enum):
+    """Enum of the outcomes of events."""
+
+    SUCCESS = enum_value("success", description="The action was carried out.")
+    DENIED = enum_value("denied", description="The action was refused, and nothing was changed.")
+    ALERT = enum_value(
+        "alert", description="The action was refused, and the secret may be in the wrong hands: look into it."
+    )
+
+
+@strawberry.enum(description="What was done. Expect new actions to be added.")
+class AuditAction(Enum):
+    """Enum of the actions of events, whose values are their names in the audit log."""
+
+    AUDIT_CHECKPOINT = enum_value("audit.checkpoint", description="The heads of the audit logs were recorded.")
+    MEMBER_ADD = enum_value("member.add", description="The operator added a member.")
+    MEMBER_CHANGE_ROLE = enum_value("member.change_role", description="The role of a member was changed.")
+    MEMBER_END_INVITATIONS = enum_value(
+        "member.end_invitations", description="Invitations ended because their inviter may no longer make them."
+    )
+    MEMBER_INVITE = enum_value("member.invite", description="A person was invited.")
+    MEMBER_JOIN = enum_value("member.join", description="A person accepted an invitation.")
+    MEMBER_REMOVE = enum_value("member.remove", description="A member was removed.")
+    MEMBER_WITHDRAW_INVITATION = enum_value("member.withdraw_invitation", description="An invitation was withdrawn.")
+    ROLE_REMOVE = enum_value("role.remove", description="A role was removed from the workspace.")
+    ROLE_SET = enum_value("role.set", description="A role of the workspace was added or changed.")
+    SERVICE_CREATE = enum_value("service.create", description="The operator created a service.")
+    SERVICE_REVOKE = enum_value("service.revoke", description="The operator revoked a service's credential.")
+    SERVICE_ROTATE = enum_value("service.rotate", description="The operator rotated a service's credential.")
+    SESSION_END = enum_value("session.end", description="A person ended one of their sessions.")
+    SESSION_END_OTHERS = enum_value("session.end_others", description="A person ended their other sessions.")
+    SESSION_SIGN_IN = enum_value("session.sign_in", description="A person signed in, or failed to.")
+    SESSION_SIGN_OUT = enum_value("session.sign_out", description="A person signed out.")
+    SETTINGS_STALENESS = enum_value("settings.staleness", description="The revocation delay was changed.")
+    SPACE_CREATE = enum_value("space.create", description="A space was created.")
+    SPACE_DELETE = enum_value("space.delete", description="A space was deleted.")
+    SPACE_UPDATE = enum_value("space.update", description="A space was changed.")
+    TOKEN_CREATE = enum_value("token.create", description="A token was created, also by a rotation.")
+    TOKEN_DELETE = enum_value("token.delete", description="A token was deleted.")
+    TOKEN_DISABLE = enum_value("token.disable", description="A token was disabled.")
+    TOKEN_ENABLE = enum_value("token.enable", description="A token was enabled.")
+    TOKEN_REFUSED = enum_value("token.refused", description="A token that is not valid was used.")
+    TOKEN_REVOKE = enum_value("token.revoke", description="A token was revoked.")
+    TOKEN_ROTATE = enum_value("token.rotate", description="A token was replaced by another one.")
+    TOKEN_UPDATE = enum_value("token.update", description="A token was changed.")
+    USER_ACCEPT_INVITATION = enum_value(
+        "user.accept_invitation", description="An account was created by accepting an invitation."
+    )
+    USER_CHANGE_PASSWORD = enum_value("user.change_password", description="A person changed their password.")
+    USER_CREATE = enum_value("user.create", description="An account was created.")
+    USER_ERASE = enum_value("user.erase", description="A person's data was erased.")
+    USER_PROVE_EMAIL = enum_value("user.prove_email", description="The operator verified an email address.")
+    USER_RESET_PASSWORD = enum_value("user.reset_password", description="The operator reset a password.")
+    USER_UPDATE = enum_value("user.update", description="An account was changed.")
+    WORKSPACE_CREATE = enum_value("workspace.create", description="The workspace was created.")
+    WORKSPACE_DELETE = enum_value("workspace.delete", description="The workspace was deleted.")
+    WORKSPACE_UPDATE = enum_value(
+        "workspace.update", description="The name, slug, plan, policy or limit of the workspace was changed."
+    )
+    OTHER = enum_value("other", description="An action of another version of this server.")
 
 
 @strawberry.type(
     description=("An entry of the audit log: who did what to which object, from where, and with what outcome.")
 )
-class AuditEvent:
+class AuditEvent(Node):
     """GraphQL type of an audit event. Its hash covers the event before it."""
 
-    id: strawberry.ID = strawberry.field(description="The ID of the event.")
+    row: strawberry.Private[AnyEvent]
     sequence: int = strawberry.field(
         description=("The position of the event in the workspace's audit log, counted from 1 without gaps.")
     )
     created_at: datetime = strawberry.field(description="When the event happened.")
-    action: str = strawberry.field(description="What was done, such as `token.revoke`. Expect new actions to be added.")
-    outcome: str = strawberry.field(description="How the action ended, such as `success`.")
+    action: AuditAction = strawberry.field(description="What was done.")
+    outcome: AuditOutcome = strawberry.field(description="How the action ended.")
     actor: Actor = strawberry.field(description="Who did it.")
     credential: str | None = strawberry.field(
         description=(
@@ -64,16 +129,50 @@ class AuditEvent:
     actor_erased: bool = strawberry.field(description="Whether the actor's name was erased. Its kind and ID remain.")
     target_erased: bool = strawberry.field(description="Whether the person that the action was about was erased.")
 
+    @strawberry.field(
+        description=(
+            "The object that the action was about: a token, space, workspace, member or pending invitation. "
+            "Null if it is none of these, no longer exists, or the caller cannot read it."
+        )
+    )
+    async def target(self, info: SpacekeyInfo) -> Node | None:
+        """Return the object that the action was about."""
+        from .members import invitation_type, member_type
+        from .objects import space_type, token_type, workspace_type
+
+        loaders, target_id = info.context.loaders, self.row.target_id
+        with answering():
+            match id_prefix(target_id):
+                case "key":
+                    view = await loaders.token.load(target_id)
+                    return None if view is None else token_type(view)
+                case "space":
+                    space = await loaders.space.load(target_id)
+                    return None if space is None else space_type(space)
+                case "ws":
+                    authority = await loaders.authority.load(target_id)
+                    readable = authority is not None and READ in authority.scopes
+                    return workspace_type(authority) if authority is not None and readable else None
+                case "usr":
+                    member = await loaders.member.load((self.row.chain, target_id))
+                    return None if member is None else member_type(*member)
+                case "inv":
+                    invitation = await loaders.invitation.load(target_id)
+                    return None if invitation is None else invitation_type(invitation)
+                case _:
+                    return None
+
 
 def event_type(row: AnyEvent) -> AuditEvent:
     """Return an event as its GraphQL type."""
     return AuditEvent(
         id=strawberry.ID(row.id),
+        row=row,
         sequence=row.sequence,
         created_at=row.at,
-        action=row.action,
-        outcome=row.outcome,
-        actor=actor_type(row.actor),
+        action=_ACTIONS.get(row.action, AuditAction.OTHER),
+        outcome=AuditOutcome(row.outcome),
+        actor=actor_type(row.actor, row.chain),
         credential=row.credential or None,
         target_id=row.target_id,
         target_name=row.target_name or None,
@@ -89,36 +188,4 @@ def event_type(row: AnyEvent) -> AuditEvent:
     )
 
 
-@strawberry.enum(description="What kind of actor did something.")
-class ActorKind(Enum):
-    """Enum of the kinds of actors."""
-
-    PERSON = enum_value(DomainActorKind.PERSON.value, description="A person with an account.")
-    TOKEN = enum_value(DomainActorKind.TOKEN.value, description="An API token.")
-    OPERATOR = enum_value(
-        DomainActorKind.OPERATOR.value, description="The operator of this server, on the command line."
-    )
-    SERVICE = enum_value(
-        DomainActorKind.SERVICE.value, description="A service with a credential that the operator gave it."
-    )
-    SYSTEM = enum_value(DomainActorKind.SYSTEM.value, description="This server itself.")
-
-
-@strawberry.type(
-    description=("Who did something. The kind and the ID identify the actor; a name can be chosen freely.")
-)
-class Actor:
-    """GraphQL type of an actor."""
-
-    kind: ActorKind = strawberry.field(description="What kind of actor it is.")
-    actor_id: strawberry.ID = strawberry.field(description="The ID of the person, token or service.")
-    name: str = strawberry.field(description="The name of the actor at that moment. Empty once the actor was erased.")
-    unproven: bool = strawberry.field(
-        description="Whether the name is an email address that was not verified at that moment."
-    )
-
-
-def actor_type(actor: DomainActor) -> Actor:
-    """Return an actor as its GraphQL type."""
-    name, unproven = plain_name(actor)
-    return Actor(kind=ActorKind(actor.kind.value), actor_id=strawberry.ID(actor.id), name=name, unproven=unproven)
+_ACTIONS = {one.value: one for one in AuditAction}

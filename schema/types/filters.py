@@ -13,25 +13,9 @@ from spacekey.domain.page import TokenOrder
 from spacekey.domain.token_state import Status
 from spacekey.resolvers.tokens.list import TokenSearch
 
+from .audit import AuditAction, AuditOutcome
+from .product import TokenKind
 from .relay import enum_value
-
-
-@strawberry.enum(description="What a token belongs to.")
-class TokenKind(Enum):
-    """Enum of the kinds of tokens."""
-
-    SPACE = enum_value("space", description="The token belongs to one space.")
-    WORKSPACE = enum_value(
-        "workspace", description="The token belongs to the workspace and is valid in all of its spaces."
-    )
-
-
-@strawberry.enum(description="The environment that a token is valid in.")
-class Environment(Enum):
-    """Enum of environments."""
-
-    LIVE = enum_value("live", description="The production environment.")
-    TEST = enum_value("test", description="The test environment.")
 
 
 @strawberry.enum(description="Whether a token is accepted, or why it is not.")
@@ -53,7 +37,9 @@ class TokenFilter:
     status: list[TokenStatus] | None = strawberry.field(
         default=None, description="Only tokens with one of these statuses."
     )
-    environment: Environment | None = strawberry.field(default=None, description="Only tokens of this environment.")
+    environment: str | None = strawberry.field(
+        default=None, description="Only tokens of this environment, such as `live`."
+    )
     kind: TokenKind | None = strawberry.field(default=None, description="Only tokens of this kind.")
     text: str | None = strawberry.field(
         default=None, description="Only tokens whose name, description or prefix contains this text."
@@ -92,7 +78,7 @@ class TokenFilter:
         """Return the filter as the resolvers' argument."""
         return TokenSearch(
             statuses=None if self.status is None else frozenset(Status(one.value) for one in self.status),
-            environment=None if self.environment is None else self.environment.value,
+            environment=self.environment,
             kind=None if self.kind is None else self.kind.value,
             text=self.text,
             unused_days=self.unused_for_days,
@@ -147,17 +133,6 @@ OrderArgument = Annotated[
 ]
 
 
-@strawberry.enum(description="How an action ended.")
-class AuditOutcome(Enum):
-    """Enum of the outcomes of events."""
-
-    SUCCESS = enum_value("success", description="The action was carried out.")
-    DENIED = enum_value("denied", description="The action was refused, and nothing was changed.")
-    ALERT = enum_value(
-        "alert", description="The action was refused, and the secret may be in the wrong hands: look into it."
-    )
-
-
 @strawberry.input(
     description=("Conditions for the events of an audit log. An event is listed if it meets all of them.")
 )
@@ -170,9 +145,7 @@ class AuditFilter:
     target_id: strawberry.ID | None = strawberry.field(
         default=None, description="Only events about the object with this ID."
     )
-    action: str | None = strawberry.field(
-        default=None, description="Only events of this action, such as `token.revoke`."
-    )
+    action: AuditAction | None = strawberry.field(default=None, description="Only events of this action.")
     outcome: AuditOutcome | None = strawberry.field(default=None, description="Only events with this outcome.")
     created_after: datetime | None = strawberry.field(
         default=None, description="Only events that happened at this time or later."
@@ -194,7 +167,7 @@ def audit_filter(where: AuditFilter | None) -> EventFilter:
     return EventFilter(
         actor_id=where.actor_id,
         target_id=where.target_id,
-        action=where.action,
+        action=None if where.action is None else where.action.value,
         outcome=None if where.outcome is None else where.outcome.value,
         created_after=where.created_after,
         created_before=where.created_before,

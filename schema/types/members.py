@@ -13,7 +13,7 @@ from spacekey.models.tables.user import User as UserRow
 from spacekey.resolvers.accounts.sessions import OwnSession
 from spacekey.resolvers.addresses import shown_email
 
-from .audit import Actor, actor_type
+from .actors import Actor, actor_type
 from .relay import Node
 
 EMAIL = "As people read it: in ASCII (`xn--…`) where letters of several scripts could be mistaken for each other."
@@ -41,10 +41,9 @@ class Member(Node):
         " email address; the code is shown only when the invitation is made."
     )
 )
-class Invitation:
+class Invitation(Node):
     """GraphQL type of an invitation that can still be accepted."""
 
-    id: strawberry.ID = strawberry.field(description="The ID of the invitation.")
     email: str = strawberry.field(
         description=f"The email address that the inviter entered. It is not verified. {EMAIL}"
     )
@@ -83,7 +82,7 @@ def invitation_type(row: AnyInvitation) -> Invitation:
         role=row.role,
         created_at=row.created_at,
         expires_at=row.expires_at,
-        invited_by=actor_type(actor_from(row.inviter_kind, row.inviter_id, row.inviter_name)),
+        invited_by=actor_type(actor_from(row.inviter_kind, row.inviter_id, row.inviter_name), row.workspace_id),
     )
 
 

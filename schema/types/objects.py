@@ -26,7 +26,8 @@ from spacekey.schema.errors import answering
 from spacekey.schema.limits.costs import ListSize, at_most, paged
 from spacekey.schema.loaders import AskedCount, AskedEvents, AskedSpaces, AskedTokens
 
-from .audit import Actor, AuditEvent, actor_type, event_type
+from .actors import Actor, actor_type
+from .audit import AuditEvent, event_type
 from .figures import (
     CountLimit,
     TokenCount,
@@ -40,17 +41,15 @@ from .figures import (
 from .filters import (
     AuditFilterArgument,
     Direction,
-    Environment,
     FilterArgument,
     OrderArgument,
     TokenFilter,
-    TokenKind,
     TokenOrderBy,
     TokenStatus,
     audit_filter,
 )
 from .members import Invitation, Member, invitation_type, member_type
-from .product import SCOPES_MAX, Plan, Product, RateLimit, Role, plan_type, product_type, role_types
+from .product import SCOPES_MAX, Plan, Product, RateLimit, Role, TokenKind, plan_type, product_type, role_types
 from .relay import After, Before, Connection, First, Last, Node, connection_of
 
 
@@ -69,7 +68,9 @@ class Token(Node):
     name: str = strawberry.field(description="The name of the token.")
     description: str | None = strawberry.field(description="What the token is for. Null if there is no description.")
     kind: TokenKind = strawberry.field(description="Whether the token belongs to a space or to the whole workspace.")
-    environment: Environment = strawberry.field(description="The environment that the token is valid in.")
+    environment: str = strawberry.field(
+        description="The environment that the token is valid in: one of the product's `environments`."
+    )
     prefix: str = strawberry.field(description="The first 12 characters of the secret, followed by an ellipsis.")
     masked_token: str = strawberry.field(description="The first 10 characters of the secret, with the rest masked.")
     role: str | None = strawberry.field(
@@ -186,7 +187,7 @@ def token_type(view: TokenView) -> Token:
         name=token.name,
         description=token.description or None,
         kind=_KINDS[token.kind],
-        environment=_ENVIRONMENTS[token.environment],
+        environment=token.environment,
         prefix=view.shown_prefix,
         masked_token=view.masked,
         role=view.role,
@@ -194,7 +195,7 @@ def token_type(view: TokenView) -> Token:
         scopes=sorted(view.scopes),
         status=_STATUSES[view.status],
         created_at=token.created_at,
-        created_by=actor_type(token.created_by),
+        created_by=actor_type(token.created_by, token.workspace_id),
         expires_at=token.expires_at,
         grace_ends_at=view.retires_at,
         disabled_at=token.disabled_at,
@@ -206,7 +207,6 @@ def token_type(view: TokenView) -> Token:
 
 
 _KINDS = {one.value: one for one in TokenKind}
-_ENVIRONMENTS = {one.value: one for one in Environment}
 _STATUSES = {one: TokenStatus(one.value) for one in Status}
 
 

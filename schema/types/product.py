@@ -150,6 +150,16 @@ class Plan:
         return None if self.plan.scopes is None else sorted(self.plan.scopes)
 
 
+@strawberry.enum(description="What a token belongs to.")
+class TokenKind(Enum):
+    """Enum of the kinds of tokens."""
+
+    SPACE = enum_value("space", description="The token belongs to one space.")
+    WORKSPACE = enum_value(
+        "workspace", description="The token belongs to the workspace and is valid in all of its spaces."
+    )
+
+
 @strawberry.enum(description="What the grants of a token consist of.")
 class GrantKind(Enum):
     """Enum of the kinds of grants."""
@@ -189,12 +199,12 @@ class Product:
         return list(self.product.environments)
 
     @strawberry.field(
-        description="The kinds of tokens that can be created: `space`, `workspace` or both.",
+        description="The kinds of tokens that can be created.",
         directives=[at_most(len(Kind))],
     )
-    def token_kinds(self) -> list[str]:
+    def token_kinds(self) -> list[TokenKind]:
         """Return the kinds of tokens, sorted."""
-        return sorted(self.product.token_kinds)
+        return [TokenKind(kind.value) for kind in sorted(self.product.token_kinds)]
 
     @strawberry.field(description="The names of the roles that tokens can hold.", directives=[at_most(ENTRIES_MAX)])
     def token_roles(self) -> list[str]:

@@ -155,22 +155,22 @@ def test_live_and_test_keys_say_what_they_are_and_test_keys_stay_out_of_producti
         environment: owner.create_token(
             name=f"{environment} key", grants=["jobs:read"], environment=environment, workspaceId=workspace_id
         )
-        for environment in ("LIVE", "TEST")
+        for environment in ("live", "test")
     }
     keys = {environment: one["secret"] for environment, one in made.items()}
-    assert keys["LIVE"].startswith("sp_live_")
-    assert keys["TEST"].startswith("sp_test_")
+    assert keys["live"].startswith("sp_live_")
+    assert keys["test"].startswith("sp_test_")
     for secret in keys.values():
         assert app.get("/jobs", headers=bearer(secret)).status_code == 200
-    assert live_app.get("/jobs", headers=bearer(keys["LIVE"])).status_code == 200
-    refused = live_app.get("/jobs", headers=bearer(keys["TEST"]))
+    assert live_app.get("/jobs", headers=bearer(keys["live"])).status_code == 200
+    refused = live_app.get("/jobs", headers=bearer(keys["test"]))
     unknown = live_app.get("/jobs", headers=bearer("sp_live_unknown"))
     assert refused.status_code == 401
     assert refused.content == unknown.content
     assert refused.headers["www-authenticate"] == unknown.headers["www-authenticate"]
     # The caller learns nothing, the owner everything.
-    assert _refusals(owner, workspace_id, made["TEST"]["token"]["id"]) == [
-        {"outcome": "alert", "after": {"reason": "environment", "environment": "test", **reported}}
+    assert _refusals(owner, workspace_id, made["test"]["token"]["id"]) == [
+        {"outcome": "ALERT", "after": {"reason": "environment", "environment": "test", **reported}}
     ]
 
 
@@ -205,7 +205,7 @@ def test_the_owner_sees_in_the_audit_log_that_a_dead_key_is_still_in_use(
     api.delete(f"{API}/{made['id']}")
     assert app.get("/jobs", headers=bearer(made["key"])).status_code == 401
     assert _refusals(owner, workspace_id, made["id"]) == [
-        {"outcome": "denied", "after": {"reason": "revoked", "environment": "live", **reported}}
+        {"outcome": "DENIED", "after": {"reason": "revoked", "environment": "live", **reported}}
     ]
 
 
@@ -250,7 +250,7 @@ def test_the_free_plan_has_room_for_so_many_keys_and_an_upgrade_makes_more(
 def _refusals(owner: Person, workspace_id: str, token_id: str) -> list[dict[str, Any]]:
     """What the owner's audit log says about the token's refusals: they are written off the request path."""
     document = """query A($id: ID!, $target: ID!) { workspace(id: $id) {
-        auditLog(filter: {targetId: $target, action: "token.refused"}) { nodes { outcome after } }
+        auditLog(filter: {targetId: $target, action: TOKEN_REFUSED}) { nodes { outcome after } }
     } }"""
     deadline = time.monotonic() + SECONDS_MAX
     # Refusals are written off the request path.

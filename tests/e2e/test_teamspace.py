@@ -222,7 +222,7 @@ def test_a_token_signs_nobody_in(running: Running, owner: Person, workspace_id: 
         assert with_token_as_cookie.ask("{ me { kind } }")["me"] is None
     body = {"query": "{ me { kind user { id } } }"}
     me = httpx.post(f"{running.url}/graphql", json=body, headers=bearer(secret), trust_env=False, timeout=120)
-    assert me.json()["data"]["me"] == {"kind": "workspace", "user": None}
+    assert me.json()["data"]["me"] == {"kind": "WORKSPACE", "user": None}
     assert "set-cookie" not in me.headers
     both = {**bearer(secret), "Cookie": f"{COOKIE}={'a' * 43}"}
     assert httpx.post(f"{running.url}/graphql", json=body, headers=both, trust_env=False).status_code == 400

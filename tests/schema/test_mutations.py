@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from graphql import GraphQLNonNull, GraphQLObjectType, GraphQLUnionType, get_named_type
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacekey.domain.clock import whole_milliseconds_later, written_to_milliseconds
@@ -54,6 +54,7 @@ def test_every_mutation_has_a_result_and_a_success_of_its_own() -> None:
         assert not objects, f"{name}: an error below {objects} would lose the rest"
 
 
+@settings(deadline=None)
 @given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_the_time_of_an_effect_is_not_before_it(moment: datetime) -> None:
     shown = datetime.fromisoformat(written_to_milliseconds(whole_milliseconds_later(moment)))

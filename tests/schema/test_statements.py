@@ -30,6 +30,7 @@ TOKEN = """
     rotatedFrom { name space { name } } rotatedTo { name workspace { name } }
     usage { day allowed } week: usage(days: 7) { day } unusedScopes recent: unusedScopes(days: 7)
 """
+ACTORS = "... on PersonActor { member { role } } ... on TokenActor { token { name } }"
 OF_WORKSPACE = "query($id: ID!, $n: Int!) { workspace(id: $id) { %s } }"
 ROWS = volume(short=9, long=50)
 
@@ -40,8 +41,13 @@ QUERIES = {
         "%s", "spaces(first: $n) { nodes { name tokens(first: 2) { nodes { name space { name } } } } }"
     ),
     "members": OF_WORKSPACE.replace("%s", "members(first: $n) { nodes { name email role } }"),
-    "invitations": OF_WORKSPACE.replace("%s", "invitations(first: $n) { nodes { email role invitedBy { actorId } } }"),
-    "audit log": OF_WORKSPACE.replace("%s", "auditLog(first: $n) { nodes { action before after hash } }"),
+    "invitations": OF_WORKSPACE.replace(
+        "%s",
+        "invitations(first: $n) { nodes { email role invitedBy { actorId ... on PersonActor { member { role } } } } }",
+    ),
+    "audit log": OF_WORKSPACE.replace(
+        "%s", f"auditLog(first: $n) {{ nodes {{ action before after hash target {{ id }} actor {{ {ACTORS} }} }} }}"
+    ),
     "workspaces": (
         "query($n: Int!) { workspaces(first: $n) { nodes { name viewerScopes plan { name } roles { name } } } }"
     ),

@@ -80,7 +80,7 @@ async def test_what_stands_in_the_address_counts_for_nothing(database_url: str) 
             answer = await app.client.post(
                 "/graphql", headers=headers, params=params, json={"query": BOTH, "operationName": "A"}
             )
-            assert answer.json()["data"] == {"me": {"kind": "space"}}
+            assert answer.json()["data"] == {"me": {"kind": "SPACE"}}
             await nothing_happened(app, workspace, answer)
 
 
@@ -149,7 +149,7 @@ async def test_a_persisted_query_is_neither_kept_nor_found(database_url: str) ->
         workspace, headers = await caller(app)
         hashed = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
         known = await app.client.post("/graphql", headers=headers, json={"query": OPEN, "extensions": hashed})
-        assert known.json()["data"] == {"me": {"kind": "space"}}
+        assert known.json()["data"] == {"me": {"kind": "SPACE"}}
         for body in (
             {"extensions": hashed},
             {"extensions": hashed, "id": "0" * 64},

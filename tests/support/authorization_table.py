@@ -197,6 +197,12 @@ NESTED_FIELDS: dict[str, Operation] = {
     "Space.tokens": _query("space(id: $id) { tokens { nodes { id } } }", On.SPACE, "spaces:read", "tokens:read"),
     "Token.workspace": _query("token(id: $id) { workspace { id } }", On.TOKEN, "tokens:read", "workspace:read"),
     "Token.usage": _query("token(id: $id) { usage { day } }", On.TOKEN, "tokens:read", "usage:read"),
+    "PersonActor.member": _query(
+        "token(id: $id) { createdBy { ... on PersonActor { member { id } } } }", On.TOKEN, "tokens:read", "members:read"
+    ),
+    "TokenActor.token": _query(
+        "token(id: $id) { createdBy { ... on TokenActor { token { id } } } }", On.TOKEN, "tokens:read"
+    ),
     "Token.unusedScopes": _query("token(id: $id) { unusedScopes }", On.TOKEN, "tokens:read", "usage:read"),
 }
 """Every field below the root that takes scopes beyond its parent's. The resolver of the parent decides the rest."""

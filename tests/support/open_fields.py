@@ -107,10 +107,13 @@ OPEN_FIELDS: dict[str, Open] = {
     "InvitationEdge": _open(_ROW, "members:read"),
     "AuditEvent": _open(
         "id sequence createdAt action outcome actor credential targetId targetName targetFacts before after ip"
-        " userAgent requestId hash actorErased targetErased",
+        " target userAgent requestId hash actorErased targetErased",
         "audit:read",
     ),
-    "Actor": _open("kind actorId name unproven", CALLER),
+    **{
+        f"{kind}Actor": _open("kind actorId name unproven", CALLER)
+        for kind in ("", "Person", "Token", "Operator", "Service", "System")
+    },
     "AuditEventConnection": _open(_PAGE, "audit:read"),
     "AuditEventEdge": _open(_ROW, "audit:read"),
     # what a ruled mutation answers

@@ -36,7 +36,7 @@ from support.world import OPERATOR, StoppedClock, World, make_world
 LOOK_AGAIN_SECONDS = 0.02
 ANSWER_SECONDS_MAX = 120.0
 AUDIT = """query($id: ID!, $target: ID!) { workspace(id: $id) {
-  auditLog(filter: {targetId: $target, action: "token.refused"}) {
+  auditLog(filter: {targetId: $target, action: TOKEN_REFUSED}) {
   nodes { after ip userAgent requestId credential } } } }"""
 
 

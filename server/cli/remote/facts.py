@@ -13,7 +13,12 @@ Node = Mapping[str, Any]
 
 
 def _actor(node: Node) -> Facts:
-    return {"kind": node["kind"].lower(), "id": node["actorId"], "name": node["name"], "unproven": node["unproven"]}
+    return {
+        "kind": node["kind"].lower(),
+        "id": node["actorId"],
+        "name": node["name"] or "",
+        "unproven": node["unproven"],
+    }
 
 
 def moment(text: str | None) -> str | None:
@@ -33,7 +38,7 @@ def token_facts(node: Node) -> Facts:
         "name": node["name"],
         "description": node["description"],
         "kind": node["kind"].lower(),
-        "environment": node["environment"].lower(),
+        "environment": node["environment"],
         "workspace_id": _id(node["workspace"]),
         "space_id": _id(node["space"]),
         "prefix": node["prefix"],
@@ -132,7 +137,7 @@ def event_facts(node: Node, workspace_id: str) -> Facts:
         "chain": workspace_id,
         "sequence": node["sequence"],
         "created_at": moment(node["createdAt"]),
-        "action": node["action"],
+        "action": node["action"].lower().replace("_", ".", 1),
         "outcome": node["outcome"].lower(),
         "credential": node["credential"],
         "target_id": node["targetId"],

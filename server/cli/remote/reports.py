@@ -71,4 +71,4 @@ class RemoteUsage:
 def _value(name: str, value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
-    return str(value).upper() if name == "outcome" else value
+    return str(value).upper().replace(".", "_") if name in ("outcome", "action") else value

@@ -89,8 +89,6 @@ class RemoteTokens:
     async def create(self, name: str, workspace: str, space: str | None, fields: Values) -> tuple[Facts, str]:
         home = await workspace_to_change(self._client, workspace)
         asked = {**_inputs(fields), "name": name}
-        if asked.get("environment") is not None:
-            asked["environment"] = str(asked["environment"]).upper()
         owner = home if space is None else await space_called(self._client, space, home)
         asked["ownerId"] = owner["id"]
         made = await self._client.change(documents.CREATE_TOKEN, "workspace" if space is None else "space", asked)
@@ -176,7 +174,7 @@ def _filter(conditions: Values) -> dict[str, Any]:
 def _filter_value(name: str, value: object) -> object:
     if name == "statuses" and isinstance(value, frozenset):
         return sorted(one.name for one in value)
-    return str(value).upper() if name == "environment" else value
+    return value
 
 
 def _changed(done: Facts) -> Facts:

@@ -37,7 +37,7 @@ async def turn(page: Page, button: str, first: str) -> None:
 async def test_pages_of_tokens_are_turned_by_cursor_and_keep_the_filters(visitor: NewVisitor) -> None:
     owner = await visitor()
     page, workspace = owner.page, owner.dashboard.world.workspaces["crowded"]
-    await owner.sign_in(path=f"/workspace/{workspace}/access-tokens?q=batch&environment=LIVE&sort=NAME.ASC")
+    await owner.sign_in(path=f"/workspace/{workspace}/access-tokens?q=batch&environment=live&sort=NAME.ASC")
     every = [f"Batch {number:03}" for number in range(TOKENS_MANY)]
     assert await names(page) == every[:SIZE]
     await expect(page.get_by_role("button", name="Previous")).to_be_disabled()
@@ -48,7 +48,7 @@ async def test_pages_of_tokens_are_turned_by_cursor_and_keep_the_filters(visitor
     await expect(page.get_by_role("button", name="Next")).to_be_disabled()
     await turn(page, "Previous", every[SIZE])
     assert await names(page) == every[SIZE : 2 * SIZE]
-    for part in ("q=batch", "environment=LIVE", "sort=NAME.ASC"):
+    for part in ("q=batch", "environment=live", "sort=NAME.ASC"):
         assert part in page.url
     await page.reload()
     await settled(page)

@@ -117,7 +117,7 @@ async def test_spooled_a_test_key_is_told_apart_from_a_live_one(visitor: NewVisi
     await dialog.get_by_role("checkbox", name="queues:read").check()
     await dialog.get_by_role("button", name="Create token").click()
     assert (await the_secret(page)).startswith("sp_test_")
-    await page.get_by_role("combobox", name="Environment").select_option("TEST")
+    await page.get_by_role("combobox", name="Environment").select_option("test")
     rows = page.locator("tbody tr")
     await expect(rows).to_have_count(1)
     await expect(rows).to_contain_text("Staging")

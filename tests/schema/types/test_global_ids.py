@@ -31,6 +31,7 @@ from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.lists import invitation_lists
 from spacekey.schema.build import PUBLIC, Mutation
 from spacekey.schema.query import Query
+from spacekey.schema.types.actors import ACTORS
 from spacekey.schema.types.members import Member
 from spacekey.schema.types.objects import Space, Token
 from spacekey.schema.types.objects import Workspace as WorkspaceType
@@ -46,7 +47,7 @@ OBJECTS = {name: one for name, one in TYPES.items() if isinstance(one, GraphQLOb
 WITHOUT_LIMITS = ScopedSchema(
     query=Query,
     mutation=Mutation,
-    types=[Token, Space, WorkspaceType, Member],
+    types=[Token, Space, WorkspaceType, Member, *ACTORS],
     config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
     scopes=ScopeEnforcement(principal=lambda context: context.principal, public=PUBLIC),
 )
@@ -55,8 +56,6 @@ WITHOUT_LIMITS = ScopedSchema(
 NOT_NODES = {
     "User": "the caller; `me` reads it again",
     "Session": "one of the caller's own; `sessions` reads it again",
-    "Invitation": "pending in one workspace; `invitations` reads it again",
-    "AuditEvent": "never changes once it was read",
 }
 """Types with an id of their own that ``node`` does not find, and why a client needs no ``node`` for them."""
 
@@ -64,7 +63,7 @@ NOT_NODES = {
 def test_every_type_with_an_id_is_a_node_or_says_why_not() -> None:
     with_id = {name for name, one in OBJECTS.items() if "id" in one.fields}
     nodes = {name for name, one in OBJECTS.items() if any(each.name == "Node" for each in one.interfaces)}
-    assert nodes == {"Token", "Space", "Workspace", "Member"}
+    assert nodes == {"Token", "Space", "Workspace", "Member", "Invitation", "AuditEvent"}
     assert with_id - nodes == set(NOT_NODES)
     assert all(str(OBJECTS[name].fields["id"].type) == "ID!" for name in with_id)
 

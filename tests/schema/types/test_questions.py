@@ -62,7 +62,7 @@ async def test_an_owner_is_answered(world: World) -> None:
         "usage": [{"day": "2026-06-02", "allowed": 5, "rateLimited": 1}],
         "busiestTokens": [{"token": {"name": "reader"}, "allowed": 5, "denied": 0, "rateLimited": 1}],
         "spaces": {"nodes": [{"tokensCount": {"count": 1, "precision": "EXACT"}}]},
-        "auditLog": {"nodes": [{"action": "token.create"}]},
+        "auditLog": {"nodes": [{"action": "TOKEN_CREATE"}]},
     }
     nodes = "nodes { name workspace { slug } }"
     assert (await ask(f'tokens(filter: {{scope: "jobs:read"}}) {{ {nodes} }}'))["tokens"]["nodes"] == [
