@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn
+from uuid import uuid4
 
 import httpx
 
@@ -86,11 +87,23 @@ class Client:
         :param what: what is called not found if the server says so.
         :raises SpacekeyError: the server refused it.
         """
-        data = await self._data(document, {"input": dict(fields)}, changes=True)
-        [answer] = data.values()
-        if answer is None or not answer["__typename"].endswith("Success"):
-            _refuse(answer or {}, what)
-        return dict(answer)
+        return _success(await self._data(document, {"input": dict(fields)}, changes=True), what)
+
+    async def create(self, document: str, what: str, fields: Values) -> Facts:
+        """Make a change that answers with a secret, as :meth:`change` does.
+
+        If the answer is lost, the request is repeated once; an idempotency key keeps it from making a second secret.
+
+        :raises Failure: the first request was carried out and its answer lost; names the token to rotate.
+        """
+        asked = {"input": {**fields, "idempotencyKey": str(uuid4())}}
+        try:
+            data = await self._data(document, asked, changes=True)
+        except ServiceUnavailable as lost:
+            if not lost.may_have_changed:
+                raise
+            data = await self._data(document, asked, changes=True)
+        return _success(data, what)
 
     async def introspect(self, secret: str) -> Facts:
         """Return what the server says about a token's secret (RFC 7662).
@@ -167,10 +180,27 @@ class Client:
         return f"{self._url} does not accept the token. Log in with another one: spacekey login {self._url}"
 
 
+def _success(data: Facts, what: str) -> Facts:
+    """Return the fields of a mutation's success.
+
+    :raises SpacekeyError: its answer is an error.
+    """
+    [answer] = data.values()
+    if answer is None or not answer["__typename"].endswith("Success"):
+        _refuse(answer or {}, what)
+    return dict(answer)
+
+
 def _refuse(answer: Mapping[str, Any], what: str) -> NoReturn:
     match answer.get("__typename"):
         case "NotFound":
             raise NotFound(what)
+        case "TokenAlreadyCreated" if answer.get("token"):
+            id_ = answer["token"]["id"]
+            raise Failure(
+                f"The token {id_} was created, but the answer with its secret was lost. "
+                f"Give it another one: spacekey token rotate {id_}"
+            )
         case "InvalidInput":
             raise _invalid(answer["errors"])
     raise Failure(str(answer.get("message", "The server refused the change.")))

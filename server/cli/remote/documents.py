@@ -37,6 +37,7 @@ ERRORS = """
 fragment errors on UserError {
   __typename message code
   ... on InvalidInput { errors { path code message } }
+  ... on TokenAlreadyCreated { token { id } }
 }
 """
 

@@ -91,7 +91,7 @@ class RemoteTokens:
         asked = {**_inputs(fields), "name": name}
         owner = home if space is None else await space_called(self._client, space, home)
         asked["ownerId"] = owner["id"]
-        made = await self._client.change(documents.CREATE_TOKEN, "workspace" if space is None else "space", asked)
+        made = await self._client.create(documents.CREATE_TOKEN, "workspace" if space is None else "space", asked)
         return token_facts(made["token"]), made["secret"]
 
     async def edit(self, token: str, changes: Values, consent: Consent) -> Facts | DryRun:
@@ -113,7 +113,7 @@ class RemoteTokens:
                 consent,
             )
         asked = {"id": token, "wait": consent.wait, **_inputs(fields)}
-        made = await self._client.change(documents.ROTATE_TOKEN, "token", asked)
+        made = await self._client.create(documents.ROTATE_TOKEN, "token", asked)
         return _changed(made), made["secret"]
 
     async def end(self, token: str, how: Ending, reason: str | None, consent: Consent) -> Facts | DryRun:

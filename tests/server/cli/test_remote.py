@@ -433,6 +433,35 @@ async def test_outages_and_limits_are_outages_and_other_servers_are_told_apart()
     assert "Failure Not today." in await answered(200, newer)
 
 
+@pytest.mark.parametrize("created", [False, True])
+async def test_a_lost_answer_with_a_secret_is_asked_for_once_more(created: bool) -> None:
+    keys = []
+    token = {"__typename": "TokenAlreadyCreated", "message": "m", "code": "ALREADY_CREATED", "token": {"id": "key_1"}}
+    answers: dict[bool, Any] = {True: token, False: {"__typename": "CreateTokenSuccess", "secret": "s"}}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        keys.append(json.loads(request.content)["variables"]["input"].get("idempotencyKey"))
+        if len(keys) == 1:
+            raise httpx.ReadError("lost", request=request)
+        return httpx.Response(200, json={"data": {"createToken": answers[created]}})
+
+    server = Server("https://keys.example.com", Secret("x"))
+    async with Client(server, httpx.MockTransport(answer)) as client:
+        if created:
+            with pytest.raises(SpacekeyError, match=r"The token key_1 was created, .* spacekey token rotate key_1"):
+                await client.create(documents.CREATE_TOKEN, "workspace", {"name": "x"})
+        else:
+            found = await client.create(documents.CREATE_TOKEN, "workspace", {"name": "x"})
+            assert found["secret"] == "s"
+        assert len(keys) == 2
+        assert keys[0] is not None
+        assert keys[0] == keys[1]
+        keys.clear()
+        with pytest.raises(SpacekeyError, match="does not answer"):
+            await client.change(documents.DELETE_TOKEN, "token", {"id": "x"})
+        assert keys == [None]
+
+
 def test_every_document_fits_the_schema() -> None:
     schema = build_schema((ROOT / "schema" / "schema.graphql").read_text())
     texts = {name: text for name, text in vars(documents).items() if name.isupper() and isinstance(text, str)}
