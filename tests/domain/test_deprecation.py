@@ -8,7 +8,9 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from spacekey.domain.deprecation import WINDOW, Deprecation
+from support.pages import ROOT
 
+PAGE = (ROOT / "docs" / "reference" / "stability.md").read_text(encoding="utf-8")
 SINCE = date(2026, 12, 1)
 
 
@@ -21,5 +23,6 @@ def test_the_headers_are_those_of_the_rfcs() -> None:
 
 def test_what_is_deprecated_works_for_the_window_that_the_docs_promise() -> None:
     assert Deprecation(SINCE, SINCE + WINDOW, "x").sunset == SINCE + WINDOW
-    with pytest.raises(ValueError, match="180 days"):
+    assert f"works for at least {WINDOW.days} days" in PAGE
+    with pytest.raises(ValueError, match=f"{WINDOW.days} days"):
         Deprecation(SINCE, SINCE + WINDOW - timedelta(days=1), "x")
