@@ -63,7 +63,7 @@ def issue_token(
     *,
     scopes: Iterable[str] = (),
     space_id: str | None = None,
-    workspace_id: str | None = "ws_1",
+    workspace_id: str | None = None,
     environment: str = "live",
     name: str = "test",
     limit: Limit | None = None,

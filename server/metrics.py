@@ -107,7 +107,7 @@ class Metrics:
             if self._staleness is None:  # no series before it is known
                 self._staleness = self._gauge(
                     "spacekey_revocation_delay_seconds",
-                    "T: for how long an answer may be relied on, as the last good one said.",
+                    "Revocation delay: for how long an answer may be relied on, as the last good one said.",
                     "livemostrecent",
                 )
             self._staleness.set(staleness_seconds)

@@ -134,7 +134,7 @@ class AppMetrics:
             Family(
                 "spacekey_revocation_delay_seconds",
                 "gauge",
-                "T: for how long an answer may be relied on, as the last good one said.",
+                "Revocation delay: for how long an answer may be relied on, as the last good one said.",
                 staleness,
             ),
         ]

@@ -59,7 +59,9 @@ class Telemetry:
             "Reads of the store or server",
             explicit_bucket_boundaries_advisory=READ_SECONDS,
         )
-        self._staleness = meter.create_gauge("spacekey.revocation_delay", "s", "T, as the last good answer said")
+        self._staleness = meter.create_gauge(
+            "spacekey.revocation_delay", "s", "Revocation delay, as the last good answer said"
+        )
         self._decisions = meter.create_counter("spacekey.limit.decisions", "{charge}", "Charges against limits")
         self._fallback = meter.create_gauge("spacekey.limit.fallback", "1", "1 while Redis cannot be asked")
 

@@ -39,7 +39,7 @@ class MemoryVerifier(Verifier):
         self,
         *scopes: str,
         space_id: str | None = None,
-        workspace_id: str | None = "ws_1",
+        workspace_id: str | None = None,
         environment: str = "live",
         name: str = "",
         limit: Limit | None = None,

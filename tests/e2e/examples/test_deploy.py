@@ -181,7 +181,7 @@ def test_the_page_tells_the_ports_and_times_of_the_examples() -> None:
     assert "on ports {} and {} of this machine".format(*ports) in text
     ports = [services[name]["ports"][0].split(":")[1] for name in ("app-embedded", "app-remote")]
     assert "the apps on {} and {};".format(*ports) in text
-    assert f"requests under way {GRACEFUL_SECONDS} seconds and T" in text
+    assert f"requests under way {GRACEFUL_SECONDS} seconds and the revocation delay" in text
     assert f"Give it {services['server-a']['stop_grace_period'].removesuffix('s')} before you kill it" in text
 
 
