@@ -47,11 +47,11 @@ log = logging.getLogger("spacekey.refusals")
 class DatabaseVerifier(Verifier):
     """Verifier over the database that a Spacekey server or the command line manages.
 
-    Create it once, together with the app, inside or outside the event loop; it connects with the first verification.
-    On SQLite every verification reads the database. On PostgreSQL an answer is cached for the revocation delay at most, and
-    a revocation waits as long before it is answered. So on both, a revoked token is refused from the moment its revocation
-    was answered (docs/explanation/revocation.md). A database that is missing, locked, not migrated or newer than this
-    program gives ``Unavailable`` (503), never an acceptance. ``TokenMiddleware`` closes it with the app::
+    Create it once, together with the app, inside or outside the event loop; it connects with the first verification. On
+    SQLite every verification reads the database. On PostgreSQL an answer is cached for the revocation delay at most,
+    and a revocation waits as long before it is answered. So on both, a revoked token is refused from the moment its
+    revocation was answered (docs/explanation/revocation.md). A database that is missing, locked, not migrated or newer
+    than this program gives ``Unavailable`` (503), never an acceptance. ``TokenMiddleware`` closes it with the app::
 
         verifier = DatabaseVerifier("sqlite:///data/spacekey.db", ["examples/emit.toml"])
         app = Starlette(routes=…, middleware=[Middleware(TokenMiddleware, verifier=verifier)])
