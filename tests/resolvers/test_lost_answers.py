@@ -74,10 +74,12 @@ async def served_with_t(database_url: str) -> AsyncIterator[Served]:
 
 
 def with_wait() -> dict[str, Callable[..., Any]]:
-    """Every resolver that a caller may ask not to wait: those are what takes access away."""
+    """Every resolver that a caller may ask not to wait: those are what takes access away. Private parts are theirs."""
     found: dict[str, Callable[..., Any]] = {}
     for module in pkgutil.walk_packages(resolvers.__path__, "spacekey.resolvers."):
         for name, function in inspect.getmembers(importlib.import_module(module.name), inspect.isfunction):
+            if name.startswith("_"):
+                continue
             if function.__module__ == module.name and {"wait", "system", "caller"} <= set(
                 inspect.signature(function).parameters
             ):

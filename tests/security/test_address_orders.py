@@ -287,7 +287,7 @@ class Orders(RuleBasedStateMachine):
         if done is not None and not account.proven:
             self.expected.prove(account)
 
-    @covers("user password")
+    @covers("user reset-password")
     @rule(address=st.sampled_from(ADDRESSES))
     def operator_resets_by_address(self, address: str) -> None:
         prover, password = self.expected.prover(clean_email("email", address)), self.password()
@@ -353,7 +353,7 @@ class Orders(RuleBasedStateMachine):
         for one in done["workspaces"]:
             self.joined(one["id"], owner, "owner")
 
-    @covers("member role", "member remove")
+    @covers("member set-role", "member remove")
     @rule(data=st.data(), role=st.sampled_from([*ROLES, None]))
     def operator_changes_a_member_by_address(self, data: st.DataObject, role: str | None) -> None:
         workspace, address = data.draw(st.sampled_from(self.workspaces)), data.draw(st.sampled_from(ADDRESSES))
@@ -368,7 +368,7 @@ class Orders(RuleBasedStateMachine):
         assert done["user_id"] == prover.id
         self.changed(workspace, prover.id, role)
 
-    @covers("member withdraw", "member invitations")
+    @covers("invitation withdraw", "invitation list")
     @rule(data=st.data())
     def operator_withdraws(self, data: st.DataObject) -> None:
         code = self.pick(data, (one for one in self.expected.codes if one.alive))
@@ -602,6 +602,8 @@ GIVES_NOTHING = {
     "endSession": "of the caller's own",
     "endOtherSessions": "of the caller's own",
     "member list": "reads",
+    "member show": "reads",
+    "createToken": "its owner is a workspace or space, and no person",
     "user erase": "takes away, and is named by id",
     "createWorkspace": "makes the caller the owner of something new",
 }

@@ -69,7 +69,7 @@ async def test_unknown_addresses_and_methods_are_problems_and_methods_name_what_
         assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
         assert (await server.client.get("/api/v1/api-keys/")).status_code == 404
         wrong = await server.client.put("/api/v1/usage")
-        assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 @pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
