@@ -22,19 +22,27 @@ from spacekey.resolvers.workspaces.lists import one_member, one_space, one_works
 from spacekey.resolvers.workspaces.nodes import one_event, one_invitation
 from spacekey.resolvers.workspaces.workspaces import creatable_products
 from spacekey.schema.limits.costs import at_most, paged
-from spacekey.schema.types.audit import AuditEvent, event_type
+from spacekey.schema.types.audit import AuditEvent
 from spacekey.schema.types.filters import Direction, FilterArgument, OrderArgument, TokenOrderBy
 from spacekey.schema.types.members import (
     Invitation,
     Member,
     Session,
     User,
-    invitation_type,
     member_type,
     session_type,
     user_type,
 )
-from spacekey.schema.types.objects import Space, Token, Workspace, space_type, token_type, workspace_type
+from spacekey.schema.types.objects import (
+    Space,
+    Token,
+    Workspace,
+    shown_event,
+    shown_invitation,
+    space_type,
+    token_type,
+    workspace_type,
+)
 from spacekey.schema.types.product import SCOPES_MAX, product_type
 from spacekey.schema.types.product import Product as ProductType
 from spacekey.schema.types.relay import After, Before, Connection, First, Last, Node, connection_of, enum_value
@@ -284,12 +292,12 @@ async def _member(context: Context, member_id: str) -> Member | None:
 
 async def _invitation(context: Context, invitation_id: str) -> Invitation | None:
     row = await found(one_invitation(context.system, context.known_caller, invitation_id))
-    return None if row is None else invitation_type(row)
+    return None if row is None else shown_invitation(row)
 
 
 async def _event(context: Context, event_id: str) -> AuditEvent | None:
     row = await found(one_event(context.system, context.known_caller, event_id))
-    return None if row is None else event_type(row)
+    return None if row is None else shown_event(row)
 
 
 async def _workspace(context: Context, workspace_id: str) -> Workspace | None:

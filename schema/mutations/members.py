@@ -13,7 +13,8 @@ from spacekey.resolvers.members import members
 from spacekey.resolvers.members.invitations import withdraw_invitation
 from spacekey.resolvers.members.members import Invited, Membership
 from spacekey.schema.context import SpacekeyInfo
-from spacekey.schema.types.members import Invitation, Member, invitation_type, member_type
+from spacekey.schema.types.members import Invitation, Member, member_type
+from spacekey.schema.types.objects import shown_invitation
 from spacekey.schema.types.results import Conflict, InvalidInput, NotFound, ScopeNotAllowed, answered
 
 from .inputs import EFFECTIVE, WAIT
@@ -142,7 +143,7 @@ class MemberMutations:
         )
         if not isinstance(answer, Invited):
             return answer
-        return AddMemberSuccess(invitation=invitation_type(answer.pending), invitation_code=answer.invitation.reveal())
+        return AddMemberSuccess(invitation=shown_invitation(answer.pending), invitation_code=answer.invitation.reveal())
 
     @strawberry.mutation(
         graphql_type=ChangeMemberRoleResult | None,

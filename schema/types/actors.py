@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import strawberry
 
 from spacekey.domain.actor import Actor as DomainActor
 from spacekey.domain.actor import ActorKind as DomainActorKind
 from spacekey.middleware.graphql import requires_scopes
+from spacekey.models.tables.records import AnyInvitation, AnyMember, AnySpace, AnyUser
+from spacekey.resolvers.access.authority import Authority
 from spacekey.resolvers.addresses import plain_name
+from spacekey.resolvers.tokens.view import TokenView
 from spacekey.schema.context import SpacekeyInfo
 from spacekey.schema.errors import answering
 
-from .relay import enum_value
-
-if TYPE_CHECKING:
-    from .members import Member
-    from .objects import Token
+from .relay import Node, enum_value
 
 
 @strawberry.enum(description="What kind of actor did something.")
@@ -34,6 +35,17 @@ class ActorKind(Enum):
         DomainActorKind.SERVICE.value, description="A service with a credential that the operator gave it."
     )
     SYSTEM = enum_value(DomainActorKind.SYSTEM.value, description="This server itself.")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectTypes:
+    """Functions that return records as their GraphQL types, for types that those types name in turn."""
+
+    token: Callable[[TokenView], Node]
+    space: Callable[[AnySpace], Node]
+    workspace: Callable[[Authority], Node]
+    member: Callable[[AnyMember, AnyUser], Node]
+    invitation: Callable[[AnyInvitation], Node]
 
 
 @strawberry.interface(
@@ -57,9 +69,10 @@ class PersonActor(Actor):
     """GraphQL type of a person who did something in a workspace."""
 
     workspace_id: strawberry.Private[str]
+    types: strawberry.Private[ObjectTypes]
 
     @strawberry.field(
-        graphql_type=Annotated["Member", strawberry.lazy("spacekey.schema.types.members")] | None,
+        graphql_type=Annotated["Member", strawberry.lazy("spacekey.schema.types.members")] | None,  # noqa: F821 - lazy
         description=(
             "The member of the workspace. Null if the person is not a member, or the caller cannot read the members."
         ),
@@ -67,29 +80,27 @@ class PersonActor(Actor):
     )
     async def member(self, info: SpacekeyInfo) -> object:
         """Return the person's membership."""
-        from .members import member_type
-
         with answering():
             found = await info.context.loaders.member.load((self.workspace_id, self.actor_id))
-        return None if found is None else member_type(*found)
+        return None if found is None else self.types.member(*found)
 
 
 @strawberry.type(description="A token that did something.")
 class TokenActor(Actor):
     """GraphQL type of a token that did something."""
 
+    types: strawberry.Private[ObjectTypes]
+
     @strawberry.field(
-        graphql_type=Annotated["Token", strawberry.lazy("spacekey.schema.types.objects")] | None,
+        graphql_type=Annotated["Token", strawberry.lazy("spacekey.schema.types.objects")] | None,  # noqa: F821 - lazy
         description="The token. Null if it was deleted, or the caller cannot read it.",
         directives=[requires_scopes("tokens:read")],
     )
     async def token(self, info: SpacekeyInfo) -> object:
         """Return the token."""
-        from .objects import token_type
-
         with answering():
             found = await info.context.loaders.token.load(self.actor_id)
-        return None if found is None else token_type(found)
+        return None if found is None else self.types.token(found)
 
 
 @strawberry.type(description="The operator of this server, on the command line.")
@@ -111,18 +122,21 @@ ACTORS = (PersonActor, TokenActor, OperatorActor, ServiceActor, SystemActor)
 """All implementations of the interface."""
 
 
-def actor_type(actor: DomainActor, workspace_id: str) -> Actor:
+def actor_type(actor: DomainActor, workspace_id: str, types: ObjectTypes) -> Actor:
     """Return an actor as its GraphQL type.
 
     :param workspace_id: where it acted.
+    :param types: of the objects that it is now.
     """
     name, unproven = plain_name(actor)
     kind, actor_id, called = ActorKind(actor.kind.value), strawberry.ID(actor.id), name or None
     match actor.kind:
         case DomainActorKind.PERSON:
-            return PersonActor(kind=kind, actor_id=actor_id, name=called, unproven=unproven, workspace_id=workspace_id)
+            return PersonActor(
+                kind=kind, actor_id=actor_id, name=called, unproven=unproven, workspace_id=workspace_id, types=types
+            )
         case DomainActorKind.TOKEN:
-            return TokenActor(kind=kind, actor_id=actor_id, name=called, unproven=unproven)
+            return TokenActor(kind=kind, actor_id=actor_id, name=called, unproven=unproven, types=types)
         case DomainActorKind.OPERATOR:
             return OperatorActor(kind=kind, actor_id=actor_id, name=called, unproven=unproven)
         case DomainActorKind.SERVICE:

@@ -14,7 +14,7 @@ from spacekey.resolvers.access.authority import READ
 from spacekey.schema.context import SpacekeyInfo
 from spacekey.schema.errors import answering
 
-from .actors import Actor, actor_type
+from .actors import Actor, ObjectTypes, actor_type
 from .relay import Node, enum_value
 
 
@@ -88,6 +88,7 @@ class AuditEvent(Node):
     """GraphQL type of an audit event. Its hash covers the event before it."""
 
     row: strawberry.Private[AnyEvent]
+    types: strawberry.Private[ObjectTypes]
     sequence: int = strawberry.field(
         description=("The position of the event in the workspace's audit log, counted from 1 without gaps.")
     )
@@ -137,42 +138,40 @@ class AuditEvent(Node):
     )
     async def target(self, info: SpacekeyInfo) -> Node | None:
         """Return the object that the action was about."""
-        from .members import invitation_type, member_type
-        from .objects import space_type, token_type, workspace_type
-
-        loaders, target_id = info.context.loaders, self.row.target_id
+        loaders, types, target_id = info.context.loaders, self.types, self.row.target_id
         with answering():
             match id_prefix(target_id):
                 case "key":
                     view = await loaders.token.load(target_id)
-                    return None if view is None else token_type(view)
+                    return None if view is None else types.token(view)
                 case "space":
                     space = await loaders.space.load(target_id)
-                    return None if space is None else space_type(space)
+                    return None if space is None else types.space(space)
                 case "ws":
                     authority = await loaders.authority.load(target_id)
                     readable = authority is not None and READ in authority.scopes
-                    return workspace_type(authority) if authority is not None and readable else None
+                    return types.workspace(authority) if authority is not None and readable else None
                 case "usr":
                     member = await loaders.member.load((self.row.chain, target_id))
-                    return None if member is None else member_type(*member)
+                    return None if member is None else types.member(*member)
                 case "inv":
                     invitation = await loaders.invitation.load(target_id)
-                    return None if invitation is None else invitation_type(invitation)
+                    return None if invitation is None else types.invitation(invitation)
                 case _:
                     return None
 
 
-def event_type(row: AnyEvent) -> AuditEvent:
+def event_type(row: AnyEvent, types: ObjectTypes) -> AuditEvent:
     """Return an event as its GraphQL type."""
     return AuditEvent(
         id=strawberry.ID(row.id),
         row=row,
+        types=types,
         sequence=row.sequence,
         created_at=row.at,
         action=_ACTIONS.get(row.action, AuditAction.OTHER),
         outcome=AuditOutcome(row.outcome),
-        actor=actor_type(row.actor, row.chain),
+        actor=actor_type(row.actor, row.chain, types),
         credential=row.credential or None,
         target_id=row.target_id,
         target_name=row.target_name or None,

@@ -13,7 +13,7 @@ from spacekey.models.tables.user import User as UserRow
 from spacekey.resolvers.accounts.sessions import OwnSession
 from spacekey.resolvers.addresses import shown_email
 
-from .actors import Actor, actor_type
+from .actors import Actor, ObjectTypes, actor_type
 from .relay import Node
 
 EMAIL = "As people read it: in ASCII (`xn--…`) where letters of several scripts could be mistaken for each other."
@@ -72,7 +72,7 @@ def member_type(member: AnyMember, user: AnyUser) -> Member:
     )
 
 
-def invitation_type(row: AnyInvitation) -> Invitation:
+def invitation_type(row: AnyInvitation, types: ObjectTypes) -> Invitation:
     """Return an invitation as its GraphQL type."""
     return Invitation(
         id=strawberry.ID(row.id),
@@ -82,7 +82,7 @@ def invitation_type(row: AnyInvitation) -> Invitation:
         role=row.role,
         created_at=row.created_at,
         expires_at=row.expires_at,
-        invited_by=actor_type(actor_from(row.inviter_kind, row.inviter_id, row.inviter_name), row.workspace_id),
+        invited_by=actor_type(actor_from(row.inviter_kind, row.inviter_id, row.inviter_name), row.workspace_id, types),
     )
 
 

@@ -12,7 +12,7 @@ from spacekey.domain.product import Policy as DomainPolicy
 from spacekey.domain.product_table import ENTRIES_MAX
 from spacekey.domain.token_state import Status
 from spacekey.middleware.graphql import requires_scopes
-from spacekey.models.tables.records import AnySpace
+from spacekey.models.tables.records import AnyEvent, AnyInvitation, AnySpace
 from spacekey.resolvers.access.authority import Authority
 from spacekey.resolvers.access.entitlements import limit_of, plan_of, policy_of
 from spacekey.resolvers.tokens.list import TokenSearch
@@ -26,7 +26,7 @@ from spacekey.schema.errors import answering
 from spacekey.schema.limits.costs import ListSize, at_most, paged
 from spacekey.schema.loaders import AskedCount, AskedEvents, AskedSpaces, AskedTokens
 
-from .actors import Actor, actor_type
+from .actors import Actor, ObjectTypes, actor_type
 from .audit import AuditEvent, event_type
 from .figures import (
     CountLimit,
@@ -195,7 +195,7 @@ def token_type(view: TokenView) -> Token:
         scopes=sorted(view.scopes),
         status=_STATUSES[view.status],
         created_at=token.created_at,
-        created_by=actor_type(token.created_by, token.workspace_id),
+        created_by=actor_type(token.created_by, token.workspace_id, OBJECT_TYPES),
         expires_at=token.expires_at,
         grace_ends_at=view.retires_at,
         disabled_at=token.disabled_at,
@@ -549,7 +549,7 @@ class Workspace(Node):
         with answering():
             request = page_request(first, after, last, before)
             page = await context.loaders.invitations(request).load(self.authority.workspace.id)
-        return connection_of(page, invitation_type)
+        return connection_of(page, shown_invitation)
 
     @strawberry.field(
         description="A list of the workspace's audit events, newest first.",
@@ -569,7 +569,7 @@ class Workspace(Node):
         with answering():
             asked = AskedEvents(page_request(first, after, last, before), audit_filter(filter))
             page = await context.loaders.events(asked).load(self.authority.workspace.id)
-        return connection_of(page, event_type)
+        return connection_of(page, shown_event)
 
 
 def workspace_type(authority: Authority) -> Workspace:
@@ -592,3 +592,17 @@ def shown_workspace(authority: Authority) -> Workspace:
         created_at=workspace.created_at,
         suspended_at=workspace.suspended_at,
     )
+
+
+def shown_invitation(row: AnyInvitation) -> Invitation:
+    """Return an invitation as its GraphQL type."""
+    return invitation_type(row, OBJECT_TYPES)
+
+
+def shown_event(row: AnyEvent) -> AuditEvent:
+    """Return an event as its GraphQL type."""
+    return event_type(row, OBJECT_TYPES)
+
+
+OBJECT_TYPES = ObjectTypes(token_type, space_type, workspace_type, member_type, shown_invitation)
+"""The types that actors and events name."""
