@@ -52,7 +52,7 @@ class TokenMiddleware:
         ``Anonymous()`` if it finds no credentials.
     :param allowed_origins: other origins whose pages may use it, such as ``https://app.example.com``. None turns the
         check off, for one that reads nothing that browsers send by themselves.
-    :param on_result: called with the connection and every outcome, including its reason. An exception that it raises
+    :param on_result: called with the connection and every result, including its reason. An exception that it raises
         is logged and does not affect the request.
     :param resolve_workspace: returns the workspace id of a space id. With it, workspace tokens may satisfy rules that
         bind a path parameter to a space; without it, only the space's own tokens do.

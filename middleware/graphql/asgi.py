@@ -69,12 +69,12 @@ class ScopedGraphQL(GraphQL[Any, Any]):
     caller is found there (unless ``ScopeEnforcement(principal=…)`` finds it elsewhere).
 
     A denial of scopes is an ``error`` message of its operation, and the socket stays open. The socket is closed with
-    4403 for a refused credential, 4400 for a malformed or a second one, and 1013 if the verifier cannot tell.
+    4403 for a rejected credential, 4400 for a malformed or a second one, and 1013 if it cannot be verified now.
 
     The credential of an open socket is verified again and again (see docs/how-to/long-lived.md), whether it
-    came with the handshake or later. If it is refused, the socket is closed with 4401; if the verifier cannot tell,
+    came with the handshake or later. If it is refused, the socket is closed with 4401; if it cannot be verified now,
     with 1013; if it has lost a scope, the subscriptions that need the scope end with an ``error`` message each. Behind
-    a TokenMiddleware, the middleware verifies, with its environment, deadline, observer and ``recheck_seconds``.
+    a TokenMiddleware, the middleware verifies, with its environment, ``timeout``, observer and ``recheck_seconds``.
 
     :param schema: a :class:`ScopedSchema`, or a plain one without rules.
     :param verifier: verifies credentials of ``connection_init`` if the app is not behind a TokenMiddleware; without
