@@ -358,8 +358,8 @@ class Orders(RuleBasedStateMachine):
     def operator_changes_a_member_by_address(self, data: st.DataObject, role: str | None) -> None:
         workspace, address = data.draw(st.sampled_from(self.workspaces)), data.draw(st.sampled_from(ADDRESSES))
         prover = self.expected.prover(clean_email("email", address))
-        words = ("role", workspace, address, role, "--yes") if role else ("remove", workspace, address, "--yes")
-        done = self.command("member", *words)
+        words = ("set-role", address, "--role", role) if role else ("remove", address)
+        done = self.command("member", *words, "-w", workspace, "--yes")
         before = self.expected.members.get((workspace, prover.id)) if prover else None
         if before is None or (before == "owner" and role != "owner" and self.owners(workspace) == 1):
             assert done is None
