@@ -68,6 +68,9 @@ async def test_a_count_is_exact_up_to_its_limit_and_then_says_so(world: World) -
     assert await token_counts(world.system, OPERATOR, [place], TokenSearch(text="t1")) == [
         TokenCount(1, CountPrecision.EXACT)
     ]
+    with pytest.raises(InvalidInput) as refused:
+        await token_counts(world.system, OPERATOR, [("ws_unknown", None)], TokenSearch(scope="jobs:raed"))
+    assert refused.value.field == "scope"
     for limit in (0, -1, 10_001):
         with pytest.raises(InvalidInput) as refused:
             await token_counts(world.system, OPERATOR, [place], everything, limit)
