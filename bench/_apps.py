@@ -35,7 +35,7 @@ PRINCIPAL = Principal(
     Kind.SPACE,
     frozenset({"jobs:read", "jobs:create"}),
     space_id="space_1",
-    limit=Limit(per_minute=1_000_000_000, burst=1_000_000),
+    rate_limit=Limit(per_minute=1_000_000_000, burst=1_000_000),
 )
 """Its limit is never reached: what is measured is the deciding, not the refusing."""
 

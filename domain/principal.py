@@ -51,10 +51,10 @@ class Principal:
     workspace_id: str | None = None
     space_id: str | None = None
     environment: str | None = None
-    limit: Limit | None = None
+    rate_limit: Limit | None = None
     expires_at: datetime | None = None
-    limit_key: str = ""
-    """Key that ``limit`` is charged to.
+    rate_limit_key: str = ""
+    """Key that ``rate_limit`` is charged to.
 
     It is the ``id``, or for a token made by rotation that of the first token of its chain, so that rotating does not
     restart the limit."""
@@ -74,9 +74,9 @@ class Principal:
         workspace_id: str | None = None,
         space_id: str | None = None,
         environment: str | None = None,
-        limit: Limit | None = None,
+        rate_limit: Limit | None = None,
         expires_at: datetime | None = None,
-        limit_key: str = "",
+        rate_limit_key: str = "",
         issuer: str = "",
     ) -> None:
         # One is made for every verification: setting the slots takes half as long as a frozen dataclass's own __init__.
@@ -87,9 +87,9 @@ class Principal:
         _put_workspace_id(self, workspace_id)
         _put_space_id(self, space_id)
         _put_environment(self, environment)
-        _put_limit(self, limit)
+        _put_rate_limit(self, rate_limit)
         _put_expires_at(self, expires_at)
-        _put_limit_key(self, limit_key or id)
+        _put_rate_limit_key(self, rate_limit_key or id)
         _put_issuer(self, issuer)
         _put_is_well_formed(self, False)
 
@@ -107,9 +107,9 @@ class Principal:
             self.workspace_id,
             self.space_id,
             self.environment,
-            self.limit,
+            self.rate_limit,
             self.expires_at,
-            self.limit_key,
+            self.rate_limit_key,
             issuer_within(issuer, self.issuer),
         )
         _put_is_well_formed(named, self.is_well_formed)
@@ -117,8 +117,8 @@ class Principal:
 
     @property
     def account(self) -> str:
-        """Account that its limit is charged to: ``limit_key``, which another issuer may have given too."""
-        return f"{self.issuer}:{self.limit_key}" if self.issuer else self.limit_key
+        """Account that its limit is charged to: ``rate_limit_key``, which another issuer may have given too."""
+        return f"{self.issuer}:{self.rate_limit_key}" if self.issuer else self.rate_limit_key
 
     @property
     def is_authenticated(self) -> bool:
@@ -144,9 +144,9 @@ class Principal:
     _put_workspace_id,
     _put_space_id,
     _put_environment,
-    _put_limit,
+    _put_rate_limit,
     _put_expires_at,
-    _put_limit_key,
+    _put_rate_limit_key,
     _put_issuer,
     _put_is_well_formed,
 ) = (vars(Principal)[each.name].__set__ for each in fields(Principal))

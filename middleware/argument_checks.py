@@ -155,10 +155,10 @@ def flaw_in(principal: object) -> str | None:
         _flaw_in_scopes(principal.scopes)
         or _flaw_in_kind(principal.kind)
         or _flaw_in_texts(
-            (principal.id, principal.name, principal.limit_key, principal.issuer),
+            (principal.id, principal.name, principal.rate_limit_key, principal.issuer),
             (principal.workspace_id, principal.space_id, principal.environment),
         )
-        or _flaw_in_bounds(principal.limit, principal.expires_at)
+        or _flaw_in_bounds(principal.rate_limit, principal.expires_at)
     )
     if flaw is None:
         principal.mark_well_formed()
@@ -183,16 +183,16 @@ def _flaw_in_kind(kind: object) -> str | None:
 def _flaw_in_texts(always: tuple[object, ...], perhaps: tuple[object, ...]) -> str | None:
     for text in always:
         if not isinstance(text, str):
-            return "id, name, limit_key and issuer: write strings"
+            return "id, name, rate_limit_key and issuer: write strings"
     for text in perhaps:
         if text is not None and not isinstance(text, str):
             return "workspace_id, space_id and environment: write strings or None"
     return None
 
 
-def _flaw_in_bounds(limit: object, expires_at: object) -> str | None:
-    if limit is not None and not isinstance(limit, Limit):
-        return f"limit is a {type(limit).__name__}: write Limit(…) or None"
+def _flaw_in_bounds(rate_limit: object, expires_at: object) -> str | None:
+    if rate_limit is not None and not isinstance(rate_limit, Limit):
+        return f"rate_limit is a {type(rate_limit).__name__}: write Limit(…) or None"
     if expires_at is not None and (not isinstance(expires_at, datetime) or expires_at.utcoffset() is None):
         return "expires_at: write a datetime with a time zone, or None"
     return None

@@ -66,7 +66,7 @@ def issue_token(
     workspace_id: str | None = None,
     environment: str = "live",
     name: str = "test",
-    limit: Limit | None = None,
+    rate_limit: Limit | None = None,
     expires_at: datetime | None = None,
 ) -> Iterator[TestToken]:
     """Yield a token with these scopes, which ``app`` accepts inside the ``with`` block.
@@ -82,7 +82,7 @@ def issue_token(
     :param workspace_id: the workspace that it belongs to.
     :param environment: ``live`` or ``test``.
     :param name: the token's name, which ``request.user.display_name`` shows.
-    :param limit: the rate limit of the token's plan; None is no limit.
+    :param rate_limit: the rate limit of the token's plan; None is no limit.
     :param expires_at: when it expires; None is never.
     :raises ConfigurationError: if there is no TokenMiddleware in ``app``, or ``scopes`` is one string.
     """
@@ -93,7 +93,7 @@ def issue_token(
         workspace_id=workspace_id,
         environment=environment,
         name=name,
-        limit=limit,
+        rate_limit=rate_limit,
         expires_at=expires_at,
     )
     middleware = None if app is None else _middleware_of(app)

@@ -57,7 +57,7 @@ def budget_of(limiter: Limiter, settings: Settings, principal: Principal | None,
     if principal is None:
         per_minute, key = settings.anonymous_cost_per_minute, network_of(ip)
     else:
-        per_minute, key = settings.graphql_cost_per_minute, principal.limit_key
+        per_minute, key = settings.graphql_cost_per_minute, principal.rate_limit_key
     return CallerBudget(limiter, f"cost:{key}", Limit(per_minute, per_minute))
 
 

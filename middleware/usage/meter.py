@@ -86,7 +86,7 @@ class RequestMeter:
         decision = self.decision
         if decision is None:
             metering = self._metering
-            limits, limit = metering.limits, metering.limit or principal.limit
+            limits, limit = metering.limits, metering.limit or principal.rate_limit
             cost = 1 if access.cost is None else access.cost
             if limits is None or limit is None or cost == 0:
                 return True
@@ -189,7 +189,7 @@ class RequestMeter:
             _count(self._metering.usage, outcome, self._scope.get("client"), counted, scopes)
 
     async def _charged(self, principal: Principal, cost: int) -> Decision | None:
-        limits, limit = self._metering.limits, self._metering.limit or principal.limit
+        limits, limit = self._metering.limits, self._metering.limit or principal.rate_limit
         if limits is None or limit is None:
             return None
         try:

@@ -42,7 +42,7 @@ class MemoryVerifier(Verifier):
         workspace_id: str | None = None,
         environment: str = "live",
         name: str = "",
-        limit: Limit | None = None,
+        rate_limit: Limit | None = None,
         expires_at: datetime | None = None,
     ) -> Secret:
         """Issue a token with these scopes, of a space if ``space_id`` is given, else of the workspace.
@@ -57,7 +57,7 @@ class MemoryVerifier(Verifier):
             workspace_id=workspace_id,
             space_id=space_id,
             environment=environment,
-            limit=limit,
+            rate_limit=rate_limit,
             expires_at=expires_at,
         )
         return self.issue_to(principal)

@@ -489,9 +489,9 @@ def _principal(answer: dict[str, Any]) -> Principal:
         workspace_id=_optional_text(answer, "workspace_id"),
         space_id=_optional_text(answer, "space_id"),
         environment=_optional_text(answer, "environment"),
-        limit=_limit(answer.get("rate_limit")),
+        rate_limit=_limit(answer.get("rate_limit")),
         expires_at=_end(answer),
-        limit_key=_optional_text(answer, "rate_limit_key") or "",
+        rate_limit_key=_optional_text(answer, "rate_limit_key") or "",
     )
     if (principal.space_id is None) == (kind is Kind.SPACE):
         raise ValueError("'kind' and 'space_id' contradict each other")

@@ -356,7 +356,7 @@ async def show_self(request: Request) -> Response:
     """Return the caller: a token, or a member with the union of their scopes over all workspaces."""
     principal = known_principal(request)
     name, _ = plain_name(caller_of(principal, RequestFacts()).actor)
-    limit = principal.limit
+    limit = principal.rate_limit
     return PRINCIPAL.response(
         {
             "id": principal.id,

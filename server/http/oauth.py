@@ -114,7 +114,7 @@ def described(principal: Principal) -> dict[str, Any]:
 
     ``exp`` is in whole seconds (RFC 7662 §2.2), ``expires_at`` in milliseconds, both rounded down.
     """
-    limit = principal.limit
+    limit = principal.rate_limit
     expires_at = principal.expires_at
     facts: dict[str, Any] = {
         "sub": principal.id,
@@ -127,7 +127,7 @@ def described(principal: Principal) -> dict[str, Any]:
         "environment": principal.environment,
         "exp": None if expires_at is None else int(expires_at.timestamp()),
         "expires_at": written(expires_at),
-        "rate_limit_key": None if principal.limit_key == principal.id else principal.limit_key,
+        "rate_limit_key": None if principal.rate_limit_key == principal.id else principal.rate_limit_key,
         "rate_limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
     }
     return {name: value for name, value in facts.items() if value is not None}

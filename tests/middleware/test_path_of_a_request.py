@@ -52,7 +52,7 @@ async def test_an_admitted_request_with_an_uncached_token_goes_down_once(
         return Reading(stored[secret.reveal()], 60.0)
 
     limit = Limit(600, 100) if metered else None
-    first, uncached = (memory.issue("jobs:read", limit=limit).reveal() for _ in range(2))
+    first, uncached = (memory.issue("jobs:read", rate_limit=limit).reveal() for _ in range(2))
     stored = {text: await memory.verify(Secret(text)) for text in (first, uncached)}
     collector = UsageCollector(Sink()) if metered else None
     app = TokenMiddleware(

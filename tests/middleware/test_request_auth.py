@@ -135,7 +135,7 @@ LIMIT = Limit(per_minute=60, burst=10)
 async def test_parts_that_are_authorized_at_the_same_time_are_verified_and_charged_once(parts: int) -> None:
     slow = Slow()
     outcomes: list[AuthenticationResult] = []
-    secret = slow.memory.issue("jobs:read", limit=LIMIT)
+    secret = slow.memory.issue("jobs:read", rate_limit=LIMIT)
     auth = _auth(slow, Metering(slow), on_result=lambda _, outcome: outcomes.append(outcome))
     auth._sent = secret
     rules = [requires("jobs:read", cost=1 + number) for number in range(parts)]
@@ -155,7 +155,7 @@ async def test_a_charge_in_flight_is_not_made_again_by_a_limiter_that_answers_at
 
     slow = Away()
     auth = _auth(slow, Metering(slow))
-    auth._sent = slow.memory.issue("jobs:read", limit=LIMIT)
+    auth._sent = slow.memory.issue("jobs:read", rate_limit=LIMIT)
     first = asyncio.create_task(auth.authorize(requires("jobs:read")))
     await slow.charging.wait()
     assert not auth.authorize_cached(requires("jobs:read"))
@@ -189,8 +189,8 @@ async def test_a_decision_about_one_caller_does_not_admit_the_next() -> None:
 
 async def test_a_charge_for_one_caller_is_not_the_next_ones() -> None:
     slow = Slow()
-    first = slow.memory.issue("jobs:read", limit=LIMIT)
-    second = slow.memory.issue("jobs:read", limit=Limit(per_minute=6, burst=3))
+    first = slow.memory.issue("jobs:read", rate_limit=LIMIT)
+    second = slow.memory.issue("jobs:read", rate_limit=Limit(per_minute=6, burst=3))
     slow.turns = {"key_1": 100}
     auth = _auth(slow, Metering(slow))
     auth._sent = first

@@ -118,7 +118,7 @@ class OverStore(Workbench):
 
     async def issue(self, principal: Principal) -> Secret:
         secret = mint(SECRET_PREFIX, principal.environment or "live", secrets.token_bytes)
-        plan = "unlimited" if principal.limit is None else "limited"
+        plan = "unlimited" if principal.rate_limit is None else "limited"
         async with self.store.changing() as session:
             await (await session.connection()).execute(
                 text("UPDATE spacekey_workspaces SET plan = :plan"), {"plan": plan}

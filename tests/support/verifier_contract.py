@@ -60,7 +60,7 @@ def principal(**changes: object) -> Principal:
         workspace_id=WORKSPACE_ID,
         space_id=SPACE_ID,
         environment="live",
-        limit=Limit(100, 20),
+        rate_limit=Limit(100, 20),
         expires_at=datetime(2999, 1, 1, tzinfo=UTC),
     )
     return replace(usual, **changes)  # type: ignore[arg-type]  # the tests name real fields
@@ -86,9 +86,9 @@ class VerifierContract:
         ):
             verdict = await bench.verifier.verify(await bench.issue(wanted))
             assert isinstance(verdict, Authenticated)
-            assert verdict.principal.limit_key == verdict.principal.id
-            told = replace(verdict.principal, id="", limit_key="", issuer="")
-            assert told == replace(wanted, id="", limit_key="")
+            assert verdict.principal.rate_limit_key == verdict.principal.id
+            told = replace(verdict.principal, id="", rate_limit_key="", issuer="")
+            assert told == replace(wanted, id="", rate_limit_key="")
 
     async def test_closing_it_twice_is_harmless(self, bench: Workbench) -> None:
         """As an app's own lifespan and the middleware may."""

@@ -226,7 +226,9 @@ def introspection_of(verdict: Verdict, max_age: float = 1.0) -> dict[str, Any]:
         "expires_at": None if who.expires_at is None else who.expires_at.isoformat(),
         "iat": 1_700_000_000,
         "name": who.name,
-        "rate_limit": None if who.limit is None else {"per_minute": who.limit.per_minute, "burst": who.limit.burst},
+        "rate_limit": None
+        if who.rate_limit is None
+        else {"per_minute": who.rate_limit.per_minute, "burst": who.rate_limit.burst},
         "max_age": max_age,
     }
 

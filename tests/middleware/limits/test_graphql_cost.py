@@ -98,7 +98,7 @@ async def ask(app: Starlette, token: str | None, first: int, field: str = "rows(
 
 async def test_an_operation_costs_what_it_costs_and_the_request_is_part_of_it(limits: MemoryLimiter) -> None:
     memory = MemoryVerifier()
-    app, token = app_with(memory, limits), memory.issue(limit=LIMIT).reveal()
+    app, token = app_with(memory, limits), memory.issue(rate_limit=LIMIT).reveal()
     first = await ask(app, token, 1)
     assert (first.json()["data"], first.headers["ratelimit"]) == ({"rows": 1}, '"default";r=9;t=60')
     second = await ask(app, token, 6)
@@ -118,7 +118,7 @@ async def test_each_operation_of_a_batch_is_charged_and_decided_by_itself(
     limits: MemoryLimiter, costs: list[int]
 ) -> None:
     memory = MemoryVerifier()
-    app, token = app_with(memory, limits), memory.issue(limit=LIMIT).reveal()
+    app, token = app_with(memory, limits), memory.issue(rate_limit=LIMIT).reveal()
     document = "query ($first: Int!) { rows(first: $first) }"
     batch: list[dict[str, Any]] = [{"query": document, "variables": {"first": cost}} for cost in costs]
     batch.append({"query": "{ secret }"})
@@ -141,7 +141,7 @@ async def test_each_operation_of_a_batch_is_charged_and_decided_by_itself(
 
 async def test_an_operation_above_the_burst_never_runs_and_says_so(limits: MemoryLimiter) -> None:
     memory = MemoryVerifier()
-    app, token = app_with(memory, limits), memory.issue(limit=LIMIT).reveal()
+    app, token = app_with(memory, limits), memory.issue(rate_limit=LIMIT).reveal()
     [error] = (await ask(app, token, 12)).json()["errors"]
     assert error["extensions"] == {"code": "RATE_LIMITED", "retryAfterSeconds": None}
     assert ran == []
@@ -158,7 +158,7 @@ async def test_an_operation_whose_cost_cannot_be_told_does_not_run(
 
     monkeypatch.setitem(globals(), "cost_of", failing)
     memory = MemoryVerifier()
-    app, token = app_with(memory, limits), memory.issue(limit=LIMIT).reveal()
+    app, token = app_with(memory, limits), memory.issue(rate_limit=LIMIT).reveal()
     [error] = (await ask(app, token, 1)).json()["errors"]
     assert error["extensions"] == {"code": "COST_UNKNOWN"}
     assert ran == []
@@ -168,7 +168,7 @@ async def test_an_operation_whose_cost_cannot_be_told_does_not_run(
 
 async def test_a_negative_cost_gives_nothing_back(limits: MemoryLimiter) -> None:
     memory = MemoryVerifier()
-    app, token = app_with(memory, limits), memory.issue(limit=LIMIT).reveal()
+    app, token = app_with(memory, limits), memory.issue(rate_limit=LIMIT).reveal()
     assert (await ask(app, token, -1_000)).headers["ratelimit"].startswith('"default";r=9')
     assert (await ask(app, token, 1)).headers["ratelimit"].startswith('"default";r=8')
 
@@ -183,7 +183,7 @@ async def test_whoever_has_no_limit_is_not_charged(limits: MemoryLimiter) -> Non
 
 async def test_a_denied_operation_costs_the_request_alone(limits: MemoryLimiter) -> None:
     memory = MemoryVerifier()
-    app, token = app_with(memory, limits), memory.issue(limit=LIMIT).reveal()
+    app, token = app_with(memory, limits), memory.issue(rate_limit=LIMIT).reveal()
     denied = await ask(app, token, 8, "rows(first: $first) secret")
     assert denied.json()["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
     assert denied.headers["ratelimit"].startswith('"default";r=9')
@@ -191,7 +191,7 @@ async def test_a_denied_operation_costs_the_request_alone(limits: MemoryLimiter)
 
 async def test_on_a_socket_each_operation_is_charged_whole(limits: MemoryLimiter) -> None:
     memory = MemoryVerifier()
-    secret = memory.issue(limit=LIMIT)
+    secret = memory.issue(rate_limit=LIMIT)
     app = app_with(memory, limits)
 
     async def subscribe(first: int) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def verifier(request: pytest.FixtureRequest, memory: MemoryVerifier) -> Any:
 async def test_the_burst_passes_then_429_then_one_an_interval(
     memory: MemoryVerifier, verifier: Any, limits: Limiter, clock: Clock
 ) -> None:
-    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", rate_limit=LIMIT).reveal())
     answers = [await call(app, "GET", "/jobs", token) for _ in range(4)]
     assert [one.status for one in answers] == [200, 200, 200, 429]
     assert [one.headers["ratelimit"] for one in answers] == [
@@ -160,7 +160,7 @@ async def test_the_burst_passes_then_429_then_one_an_interval(
 
 
 async def test_the_refusal_is_a_problem_document(memory: MemoryVerifier, clock: Clock) -> None:
-    app, token = app_with(memory, MemoryLimiter(clock=clock)), bearer(memory.issue(limit=Limit(1, 1)).reveal())
+    app, token = app_with(memory, MemoryLimiter(clock=clock)), bearer(memory.issue(rate_limit=Limit(1, 1)).reveal())
     await call(app, "GET", "/jobs", token)
     refused = await call(app, "GET", "/jobs", token)
     assert refused.problem == {
@@ -188,7 +188,10 @@ ITEM = r'"[a-z]+"(;[a-z*][a-z0-9_.*-]*=\d+)+'
 async def test_the_fields_are_structured_and_retry_after_is_not_before_the_reset(
     limit: Limit, memory: MemoryVerifier, clock: Clock
 ) -> None:
-    app, token = app_with(memory, MemoryLimiter(clock=clock)), bearer(memory.issue("jobs:read", limit=limit).reveal())
+    app, token = (
+        app_with(memory, MemoryLimiter(clock=clock)),
+        bearer(memory.issue("jobs:read", rate_limit=limit).reveal()),
+    )
     for _ in range(limit.burst + 2):
         answered = await call(app, "GET", "/jobs", token)
         assert re.fullmatch(ITEM, answered.headers["ratelimit-policy"])
@@ -202,7 +205,7 @@ async def test_the_fields_are_structured_and_retry_after_is_not_before_the_reset
 async def test_a_request_counts_once_also_when_it_is_denied(
     memory: MemoryVerifier, verifier: Any, limits: Limiter
 ) -> None:
-    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", rate_limit=LIMIT).reveal())
     statuses = [
         (await call(app, "GET", path, token)).status for path in ("/denied", "/optional", "/twice", "/denied", "/jobs")
     ]
@@ -210,7 +213,7 @@ async def test_a_request_counts_once_also_when_it_is_denied(
 
 
 async def test_what_nobody_is_asked_about_costs_nothing(memory: MemoryVerifier, verifier: Any, limits: Limiter) -> None:
-    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", rate_limit=LIMIT).reveal())
     for _ in range(5):
         for path, status in (("/public", 200), ("/nowhere", 404)):
             answered = await call(app, "GET", path, token)
@@ -219,7 +222,7 @@ async def test_what_nobody_is_asked_about_costs_nothing(memory: MemoryVerifier, 
 
 
 async def test_a_route_may_cost_more_or_nothing(memory: MemoryVerifier, verifier: Any, limits: Limiter) -> None:
-    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", rate_limit=LIMIT).reveal())
     free = [await call(app, "GET", "/free", token) for _ in range(5)]
     assert [(one.status, "ratelimit" in one.headers) for one in free] == [(200, False)] * 5
     assert (await call(app, "GET", "/dear", token)).status == 200
@@ -239,20 +242,20 @@ async def test_whoever_has_no_limit_passes(memory: MemoryVerifier, verifier: Any
 
 async def test_tokens_do_not_share_a_limit(memory: MemoryVerifier, verifier: Any, limits: Limiter) -> None:
     app = app_with(verifier, limits)
-    one, two = (bearer(memory.issue("jobs:read", limit=LIMIT).reveal()) for _ in range(2))
+    one, two = (bearer(memory.issue("jobs:read", rate_limit=LIMIT).reveal()) for _ in range(2))
     for _ in range(4):
         await call(app, "GET", "/jobs", one)
     assert (await call(app, "GET", "/jobs", two)).status == 200
 
 
 async def test_refused_credentials_are_401_and_not_429(memory: MemoryVerifier, verifier: Any, limits: Limiter) -> None:
-    app, secret = app_with(verifier, limits), memory.issue("jobs:read", limit=LIMIT)
+    app, secret = app_with(verifier, limits), memory.issue("jobs:read", rate_limit=LIMIT)
     memory.refuse(secret)
     assert {(await call(app, "GET", "/jobs", bearer(secret.reveal()))).status for _ in range(9)} == {401}
 
 
 async def test_a_websocket_is_charged_at_its_handshake(memory: MemoryVerifier, verifier: Any, limits: Limiter) -> None:
-    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    app, token = app_with(verifier, limits), bearer(memory.issue("jobs:read", rate_limit=LIMIT).reveal())
     for _ in range(3):
         assert (await talk(app, "/socket", token)).texts == ["through"]
     assert (await talk(app, "/socket", token)).denied_with == 4429
@@ -267,21 +270,21 @@ async def test_a_limiter_that_fails_stops_nobody(memory: MemoryVerifier, caplog:
             raise RuntimeError(key)
 
     app = app_with(memory, Broken(MemoryLimiter()))
-    token = bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    token = bearer(memory.issue("jobs:read", rate_limit=LIMIT).reveal())
     assert {(await call(app, "GET", "/jobs", token)).status for _ in range(5)} == {200}
     assert "the limiter failed with RuntimeError" in caplog.text
 
 
 async def test_a_limiter_is_waited_for_once_a_request(memory: MemoryVerifier, verifier: Any) -> None:
     limiter = Waiting(MemoryLimiter())
-    app, token = app_with(verifier, limiter), bearer(memory.issue("jobs:read", limit=LIMIT).reveal())
+    app, token = app_with(verifier, limiter), bearer(memory.issue("jobs:read", rate_limit=LIMIT).reveal())
     await call(app, "GET", "/twice", token)
     assert limiter.charges == 1
 
 
 async def test_a_warm_request_with_a_limit_waits_for_nothing(memory: MemoryVerifier) -> None:
     """The guard hands over to the app without a coroutine of its own: nothing of ours is awaited."""
-    secret = memory.issue("jobs:read", limit=LIMIT)
+    secret = memory.issue("jobs:read", rate_limit=LIMIT)
     verdict = await memory.verify(secret)
     assert isinstance(verdict, Authenticated)
 
@@ -340,7 +343,7 @@ async def test_a_limit_reaches_the_middleware_by_introspection_too() -> None:
         }
     )
     assert isinstance(answered.verdict, Authenticated)
-    assert answered.verdict.principal.limit == LIMIT
+    assert answered.verdict.principal.rate_limit == LIMIT
 
 
 async def test_one_limit_for_the_app_holds_whatever_a_token_s_own_is(
@@ -348,7 +351,7 @@ async def test_one_limit_for_the_app_holds_whatever_a_token_s_own_is(
 ) -> None:
     app = app_with(verifier, RateLimiting(limits, Limit(60, 2)))
     for own in (None, Limit(1, 1), Limit(1_000, 100)):
-        token = bearer(memory.issue("jobs:read", limit=own).reveal())
+        token = bearer(memory.issue("jobs:read", rate_limit=own).reveal())
         answers = [await call(app, "GET", "/jobs", token) for _ in range(3)]
         assert [one.status for one in answers] == [200, 200, 429]
         assert answers[0].headers["ratelimit-policy"].startswith('"default";q=60;w=60')

@@ -53,7 +53,7 @@ async def protected(_request: Request) -> Response:
 
 async def test_an_app_shows_what_its_requests_did() -> None:
     memory = MemoryVerifier()
-    secret = memory.issue("a", limit=Limit(per_minute=1, burst=2))
+    secret = memory.issue("a", rate_limit=Limit(per_minute=1, burst=2))
 
     async def read(asked: Secret) -> Reading:
         return Reading(await memory.verify(asked), 60.0)

@@ -211,7 +211,7 @@ async def test_an_apps_requests_are_measured(sdk: Sdk) -> None:
         return Response("here")
 
     memory = MemoryVerifier()
-    secret = memory.issue("a", limit=Limit(per_minute=1, burst=1))
+    secret = memory.issue("a", rate_limit=Limit(per_minute=1, burst=1))
     usage = UsageCollector(Nowhere())
     telemetry = sdk.telemetry
     telemetry.follow(usage)

@@ -244,7 +244,7 @@ async def test_a_request_that_breaks_the_app_was_let_in_all_the_same(usage: Usag
 
 
 async def test_a_request_over_the_limit_is_limited_and_nothing_else(usage: UsageCollector, kept: Kept) -> None:
-    token = VERIFIER.issue("a", "b", limit=Limit(per_minute=1, burst=1)).reveal()
+    token = VERIFIER.issue("a", "b", rate_limit=Limit(per_minute=1, burst=1)).reveal()
     app = make_app(usage, limits=MemoryLimiter())
     answers = [await call(app, "GET", "/both", bearer(token)) for _ in range(3)]
     assert [answer.status for answer in answers] == [200, 429, 429]

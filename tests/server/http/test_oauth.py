@@ -63,7 +63,7 @@ async def test_the_remote_verifier_and_this_server_understand_each_other(databas
         verdict = await verifier.verify(Secret(secret))
         assert isinstance(verdict, Authenticated)
         assert verdict.principal.id == token_id
-        assert (verdict.principal.kind, verdict.principal.limit) == (Kind.WORKSPACE, Limit(100, 20))
+        assert (verdict.principal.kind, verdict.principal.rate_limit) == (Kind.WORKSPACE, Limit(100, 20))
         await revoke_token(server.world.system, OPERATOR, token_id)
         seconds += sum(server.world.naps)  # what the answer to the revocation waited for
         assert isinstance(await verifier.verify(Secret(secret)), Rejected)

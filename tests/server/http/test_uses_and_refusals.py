@@ -258,7 +258,7 @@ async def test_a_chain_of_rotations_has_one_limit(database_url: str, kind: str) 
             for _ in range(4):
                 verdict = await verifier.verify(Secret(secret))
                 assert isinstance(verdict, Authenticated)
-                assert (verdict.principal.id, verdict.principal.limit_key) == (token_id, first_id)
+                assert (verdict.principal.id, verdict.principal.rate_limit_key) == (token_id, first_id)
                 statuses += [(await client.get("/jobs", headers=bearer(secret))).status_code for _ in range(10)]
                 itself = TokenCaller(token_id, "bot", workspace.id, FACTS)
                 issued = await rotate_token(server.world.system, itself, token_id, grace_seconds=0)
