@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +28,10 @@ from support.schema import spacekey_schema
 
 PAGE = ROOT / "docs" / "reference" / "glossary.md"
 INTERFACES = ("graphql", "rest", "command line", "introspection", "python")
-FORMER = frozenset(
-    [
-        "catalog",
-        "catalogs",
-        "brand",
-        "introspector",
-        "introspectors",
-        "retiresAt",
-        "retires_at",
-        "limited",
-        "tokenId",
-        "tokensMax",
-        "myRole",
-        "limit_key",
-        "staleness",
-        "Refusal",
-        "Needs",
-        "oneRole",
-        "lifetimeSecondsMax",
-        "lifetimeSecondsDefault",
-    ]
-)
+FORMER = {
+    *("catalog", "catalogs", "brand", "introspector", "introspectors", "retiresAt", "retires_at", "limited", "tokenId"),
+    *("tokensMax", "myRole", "limit_key", "staleness", "Refusal", "Needs", "oneRole", "lifetimeSecondsMax"),
+}
 """Earlier names of things in the table, and of what else was renamed."""
 
 
@@ -130,7 +115,16 @@ def command_line_names(cli: Cli) -> Iterator[str]:
                 yield from parameter.opts
     made = cli.one("token", "create", "One", "-w", "spooled-demo", "-g", "jobs:read")
     shown = [made, cli.one("workspace", "show", "spooled-demo"), *cli.lines("token", "list", "-w", "spooled-demo")]
-    shown += cli.lines("usage", "list", "-w", "spooled-demo")
+    with closing(sqlite3.connect(str(cli.settings["SPACEKEY_DATABASE_URL"]).partition("///")[2])) as database:
+        hour = datetime.now(UTC).strftime("%Y-%m-%d %H:00:00.000000")
+        values = (made["id"], hour, 1, 1, 1)
+        database.execute(
+            "INSERT INTO spacekey_usage_hours (token_id, hour, allowed, denied, limited) VALUES (?, ?, ?, ?, ?)", values
+        )
+        database.commit()
+    days = cli.lines("usage", "show", made["id"])
+    assert len(days) == 1
+    shown += days
     for facts in shown:
         yield from facts
         yield from (str(value) for key, value in facts.items() if key == "kind")
