@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser, SimpleUser
@@ -114,7 +114,8 @@ def fastapi_app(dependency: Any = None, middleware: Middleware | None = None) ->
     """An app of one route."""
     app = FastAPI(middleware=[middleware] if middleware else [])
     declare_docs(app, public)
-    app.get("/jobs", dependencies=[dependency] if dependency else [])(fastapi_jobs)
+    made = dependency if dependency is None or isinstance(dependency, params.Depends) else Depends(dependency)
+    app.get("/jobs", dependencies=[made] if made else [])(fastapi_jobs)
     return app
 
 

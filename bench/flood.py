@@ -38,9 +38,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from spacekey import TokenMiddleware, requires
+from spacekey import RateLimiting, RefusalFlood, TokenMiddleware, requires
 from spacekey.domain.secret import Secret, mint
-from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.models.engine.store import Store
 from spacekey.models.migrations.run import upgrade
 from spacekey.server.database_verifier import DatabaseVerifier
@@ -66,7 +65,7 @@ SECRET = mint("em", "live", lambda length: bytes(range(length)))
 def app() -> ASGIApp:
     """The protected app, on the database that the environment names."""
     verifier = DatabaseVerifier(os.environ[URL], [ROOT / "examples/emit.toml"])
-    settings: dict[str, Any] = {"flood": RefusalFlood()} if os.environ[BOUNDED] == "yes" else {}
+    settings: dict[str, Any] = {"limits": RateLimiting(flood=RefusalFlood())} if os.environ[BOUNDED] == "yes" else {}
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> Any:
