@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -179,6 +180,8 @@ def test_every_snippet_of_the_page_runs(page: Path, request: pytest.FixtureReque
     blocks = blocks_of(page)
     if not any(block.language in ("python", "console") for block in blocks):
         return
+    if any(one.line.startswith("node ") for block in blocks for one in block.commands()) and which("node") is None:
+        pytest.skip(f"SNIPPETS NOT RUN: {page.name} needs node; install it")
     reader: Reader = request.getfixturevalue("newcomer" if page.parent.name == "tutorial" else "reader")
     for block in blocks:
         reader.follow(block)
