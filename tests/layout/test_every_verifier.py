@@ -213,7 +213,7 @@ async def test_tokens_of_two_issuers_with_one_id_share_neither_a_limit_nor_a_cou
     issuers = [Able(), Able(), Able()]
     for issuer, prefix in zip(issuers, ("sk", "em", "gg"), strict=True):
         issuer.memory = MemoryVerifier(prefix)
-        issuer.secret = issuer.memory.issue_to(principal(id="same", limit=Limit(1, 1)))
+        issuer.secret = issuer.memory.issue_to(principal(id="same", rate_limit=Limit(1, 1)))
     one, two, three = issuers
     chain = VerifierChain({"sk": one, "em": VerifierChain({}, two) if nested else two}, otherwise=three)
     entered, others_served = asyncio.Event(), asyncio.Event()

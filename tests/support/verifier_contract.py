@@ -82,7 +82,7 @@ class VerifierContract:
             principal(),
             principal(kind=Kind.WORKSPACE, space_id=None),
             principal(environment="test"),
-            principal(limit=None, expires_at=None, scopes=frozenset(), name="Größe 1"),
+            principal(rate_limit=None, expires_at=None, scopes=frozenset(), name="Größe 1"),
         ):
             verdict = await bench.verifier.verify(await bench.issue(wanted))
             assert isinstance(verdict, Authenticated)

@@ -36,7 +36,7 @@ WRONG: list[dict[str, Any]] = [
     {"name": None},
     {"environment": 3},
     {"space_id": 7},
-    {"limit": 100},
+    {"rate_limit": 100},
     {"expires_at": "2030-01-01"},
     {"expires_at": datetime(2100, 1, 1)},  # noqa: DTZ001 - what is wrong with it
 ]
