@@ -15,7 +15,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.authentication import Reason
 from spacekey.domain.ids import SERVICE, new_id
 from spacekey.domain.page import Page, PageRequest
-from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound
+from spacekey.domain.refusal import Conflict, ConflictCode, Forbidden, InputCode, InvalidInput, NotFound
+from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Secret, mint
 from spacekey.models.queries import services as service_queries
 from spacekey.models.queries.services import ServiceFacts
@@ -23,7 +24,7 @@ from spacekey.models.queries.settings import hold_staleness
 from spacekey.models.tables.audit import SYSTEM_CHAIN
 from spacekey.models.tables.records import ServiceRecord
 from spacekey.models.tables.service import Service, ServiceSecret
-from spacekey.resolvers.access.caller import Operator
+from spacekey.resolvers.access.caller import Caller, Operator, ServiceCaller
 from spacekey.resolvers.audit.log import actor_of, record
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import unknown
@@ -167,6 +168,20 @@ async def read_service(system: System, digest: bytes) -> ServiceFacts | None:
     :raises ServiceUnavailable: if the database does not answer.
     """
     return await system.store.read(lambda reader: service_queries.service_by_digest(reader, digest))
+
+
+async def check_service(system: System, caller: Caller, own: Secret | None) -> None:
+    """Check that a service's secret is still valid: its request was verified before the body was read.
+
+    :param own: the secret that the request was sent with. Other callers than services are not checked.
+    :raises Forbidden: if the service was revoked since, or its secret was replaced.
+    :raises ServiceUnavailable: if the database does not answer.
+    """
+    if own is None or not isinstance(caller, ServiceCaller):
+        return
+    facts = await read_service(system, own.digest())
+    if facts is None or service_reason(facts, system.clock()) is not None:
+        raise Forbidden([INTROSPECT])
 
 
 def service_reason(facts: ServiceFacts, now: datetime) -> Reason | None:

@@ -17,7 +17,7 @@ from spacekey.domain.secret import Secret
 from spacekey.models.lookup.facts import TokenFacts
 from spacekey.resolvers.access.authority import Authority, authority_in
 from spacekey.resolvers.access.caller import Caller, ServiceCaller, TokenCaller
-from spacekey.resolvers.services import read_service, service_reason
+from spacekey.resolvers.services import check_service
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import unknown
 
@@ -99,10 +99,7 @@ async def introspect_many(
             raise Forbidden(frozenset({INTROSPECT}))
         principal = reading.verdict.principal
     else:
-        if own is not None and isinstance(caller, ServiceCaller):
-            service = await read_service(system, own.digest())
-            if service is None or service_reason(service, system.clock()) is not None:
-                raise Forbidden(frozenset({INTROSPECT}))
+        await check_service(system, caller, own)
         readings = await verifier.read_many(secrets)
     reach = _Reach(system, caller, principal)
     answers: list[Introspection | InvalidInput | ServiceUnavailable] = []

@@ -20,6 +20,7 @@ from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.refusal import Conflict, Fault, Faults, Forbidden, InputCode, InvalidInput, NotFound
 from spacekey.domain.scope import INTROSPECT
+from spacekey.domain.secret import Secret
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.models.engine.store import Store
 from spacekey.models.queries import tokens as token_queries
@@ -27,6 +28,7 @@ from spacekey.models.queries import usage as usage_queries
 from spacekey.models.tables.usage import UsageDay
 from spacekey.resolvers.access.authority import authority_in
 from spacekey.resolvers.access.caller import Caller
+from spacekey.resolvers.services import check_service
 from spacekey.resolvers.system import System
 
 from .list import DAYS_MAX
@@ -71,11 +73,16 @@ class Reported:
 
 
 async def report_usage(
-    system: System, caller: Caller, uses: Sequence[TokenUse], name: BatchName | None = None
+    system: System,
+    caller: Caller,
+    uses: Sequence[TokenUse],
+    name: BatchName | None = None,
+    own: Secret | None = None,
 ) -> Reported:
     """Add a batch. Rows that are too old are left out; times ahead of this server's clock count as now.
 
     :param name: without one, a batch that is sent twice counts twice.
+    :param own: the secret of the caller's token or service; None for other callers. A service is read again.
     :raises InvalidInput: for too many rows, or an invalid row.
     :raises Forbidden: if the caller does not hold ``tokens:introspect`` where the tokens are.
     """
@@ -90,6 +97,7 @@ async def report_usage(
     too_old = sum(use.requests for use in uses) - sum(use.requests for use in fresh)
     if name is not None:
         _check_name(name)
+    await check_service(system, caller, own)
     async with system.store.changing() as session:
         await usage_queries.give_way(session)
         visible = await _visible(session, system, caller, {use.token_id for use in fresh})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from spacekey.domain.secret import Secret
 from spacekey.domain.unset import UNSET
 from spacekey.domain.usage import TokenUse
+from spacekey.middleware.auth.credentials import credentials_of
 from spacekey.middleware.routing.endpoints import requires
 from spacekey.models.tables.usage import TokenUsage, UsageDay
 from spacekey.resolvers.tokens.usage import BatchName, report_usage
@@ -32,7 +34,10 @@ async def report_api_usage(request: Request) -> Response:
     """
     body = await json_body(request, Usage, bytes_max=USAGE_BYTES_MAX)
     uses = [_use(row) for row in body.uses]
-    done = await report_usage(parts_of(request).system, known_caller(request), uses, _name(body))
+    own = credentials_of(request.scope)
+    done = await report_usage(
+        parts_of(request).system, known_caller(request), uses, _name(body), own if isinstance(own, Secret) else None
+    )
     answer: Accepted = {"accepted": done.kept_rows}
     if done.requests_too_old:
         answer["requests_too_old"] = done.requests_too_old

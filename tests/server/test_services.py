@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
+from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -78,6 +81,12 @@ REQUESTS: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("PATCH", "/api/v1/api-keys/{token}", {"name": "mine now"}, 403),
     ("DELETE", "/api/v1/api-keys/{token}", None, 403),
     ("POST", "/api/v1/api-keys/{token}/rotate", {}, 403),
+    ("GET", "/api/v1/usage", None, 403),
+    ("GET", "/api/v1/usage/api-keys", None, 403),
+    ("GET", "/api/v1/quota", None, 403),
+    ("GET", "/api/v1/audit-events", None, 403),
+    ("GET", "/api/v1/workspaces", None, 403),
+    ("GET", "/api/v1/spaces", None, 403),
     ("GET", "/api/v1/self", None, 200),
 ]
 
@@ -197,3 +206,33 @@ async def test_its_own_requests_are_nobodys_usage_and_hold_up_no_batch(database_
             assert (await server.client.get("/api/v1/self", headers=bearer(own))).status_code == 200
         await server.parts.usage.flush()
         assert (server.parts.usage.waiting, server.parts.usage.lost) == (0, 0)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/usage", "/api/v1/introspect", "/api/v1/introspect/batch"])
+@pytest.mark.parametrize("rotated", [False, True])
+async def test_a_body_that_arrives_after_its_secret_ended_does_nothing(
+    database_url: str, path: str, rotated: bool
+) -> None:
+    async with served(database_url) as server:
+        _, own_secret = await server.service("emit-api", "emit")
+        mine = await server.world.workspace("emit")
+        space = await server.world.space(mine)
+        token_id, secret = await server.token(mine.id, "jobs:read", space_id=space.id)
+        use = {"token_id": token_id, "at": server.world.clock().isoformat(), "allowed": 1}
+        kind, body = {
+            "/api/v1/usage": ("application/json", json.dumps({"uses": [use]})),
+            "/api/v1/introspect": ("application/x-www-form-urlencoded", urlencode({"token": secret})),
+            "/api/v1/introspect/batch": ("application/json", json.dumps({"tokens": [{"token": secret}]})),
+        }[path]
+
+        async def drawn_out() -> AsyncIterator[bytes]:
+            yield body[:5].encode()
+            if rotated:
+                await rotate_service(server.world.system, OPERATOR, "emit-api", grace_seconds=0)
+            else:
+                await revoke_service(server.world.system, OPERATOR, "emit-api")
+            yield body[5:].encode()
+
+        headers = {**bearer(own_secret), "Content-Type": kind}
+        answer = await server.client.post(path, content=drawn_out(), headers=headers)
+        assert answer.status_code in (401, 403), answer.text
