@@ -9,7 +9,7 @@ import typer
 
 from ._options import AsJson
 from ._output import Facts, say, show_one
-from ._run import USAGE, Failure, read_secret
+from ._run import Failure, read_secret
 
 if TYPE_CHECKING:
     from .remote.login import Server
@@ -26,15 +26,10 @@ def login(
     """
     import asyncio
 
-    from spacekey.domain.secret import Secret
-
-    from .remote.login import Server, checked_url, keep
+    from .remote.login import Server, checked_secret, checked_url, keep
 
     address = checked_url(url, "URL")
-    text = read_secret()
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise Failure("The secret is empty, or has characters that no secret has.", USAGE)
-    server = Server(address, Secret(text))
+    server = Server(address, checked_secret(read_secret(), "standard input"))
     facts = asyncio.run(_caller(server))
     file = keep(server, os.environ)
     say(f"Logged in; kept in {file}. 'spacekey logout' removes it.")

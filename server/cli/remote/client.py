@@ -45,6 +45,8 @@ class Client:
             headers={"Authorization": f"Bearer {server.secret.reveal()}", "Accept": "application/json"},
             timeout=TIMEOUT_SECONDS,
             transport=transport,
+            # A proxy of the environment tunnels https; http, which is for this machine alone, it would read.
+            trust_env=server.url.lower().startswith("https:"),
         )
 
     async def __aenter__(self) -> Client:

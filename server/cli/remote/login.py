@@ -45,7 +45,7 @@ def server_now(environ: Mapping[str, str]) -> Server | None:
         return None if database else logged_in(environ)
     address = checked_url(url, URL_VARIABLE)
     if token:
-        return Server(address, Secret(token))
+        return Server(address, checked_secret(token, TOKEN_VARIABLE))
     login = logged_in(environ)
     if login is None or login.url != address:
         raise Failure(f"{URL_VARIABLE} needs {TOKEN_VARIABLE}, or: spacekey login {address}", USAGE)
@@ -63,11 +63,25 @@ def checked_url(text: str, name: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         parts, host = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not host or parts.username or parts.query or parts.fragment:
+    unfit = (
+        "@" in parts.netloc or parts.query or parts.fragment or " " in text.strip() or not text.strip().isprintable()
+    )
+    if parts.scheme not in ("http", "https") or not host or unfit:
         raise Failure(f"{name}: write the server's address, such as https://keys.example.com", USAGE)
     if parts.scheme == "http" and host not in LOOPBACK:
         raise Failure(f"{name}: use https, since http would send the token unencrypted", USAGE)
     return text.strip().rstrip("/")
+
+
+def checked_secret(text: str, name: str) -> Secret:
+    """Return a token's secret.
+
+    :param name: what to call it in an error, which does not repeat it.
+    :raises Failure: it has characters that no header can carry.
+    """
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise Failure(f"{name}: the secret is empty, or has characters that no secret has.", USAGE)
+    return Secret(text)
 
 
 def login_file(environ: Mapping[str, str]) -> Path:
@@ -93,7 +107,7 @@ def logged_in(environ: Mapping[str, str]) -> Server | None:
         raise Failure(f"'{file}' holds a secret, and others may read it. Run: chmod 600 {file}", USAGE)
     try:
         kept = json.loads(text)
-        return Server(checked_url(kept["url"], "url"), Secret(str(kept["token"])))
+        return Server(checked_url(kept["url"], "url"), checked_secret(str(kept["token"]), f"'{file}'"))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Failure(f"'{file}' holds no login. {_AGAIN}", USAGE) from None
 

@@ -54,7 +54,8 @@ async def space_called(client: Client, name: str, workspace: dict[str, Any] | No
                 found = one
                 break
     home = None if found is None else found["workspace"]
-    if found is None or (workspace is not None and home is not None and home["id"] != workspace["id"]):
+    # The workspace was read, so a space whose workspace cannot be read is in another one.
+    if found is None or (workspace is not None and (home is None or home["id"] != workspace["id"])):
         where = "" if workspace is None else f" in the workspace '{workspace['slug']}'"
         shows = "" if workspace is None else f" -w {workspace['slug']}"
         raise Failure(f"There is no space '{name}'{where}. 'spacekey space list{shows}' shows them.")

@@ -30,6 +30,7 @@ from spacekey.server.cli.app import build_app
 from spacekey.server.cli.remote import documents
 from spacekey.server.cli.remote.client import Client
 from spacekey.server.cli.remote.login import Server
+from spacekey.server.cli.remote.places import space_called
 from spacekey.server.settings import Settings
 from support.cli import Cli
 from support.databases import sqlite_database
@@ -42,6 +43,7 @@ SCOPES = (
     "tokens:read,tokens:create,tokens:update,tokens:disable,tokens:revoke,tokens:delete,tokens:introspect,"
     "spaces:read,spaces:write,members:read,members:write,workspace:read,workspace:write,audit:read,usage:read"
 )
+SPACE_ID = "space_" + "0" * 26
 PASSWORD = "seven wooden boats at noon\n"
 
 
@@ -471,6 +473,38 @@ async def test_a_lost_answer_with_a_secret_is_asked_for_once_more(created: bool)
         assert keys == [None]
 
 
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_no_proxy_reads_a_token_that_is_sent_unencrypted(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")  # where no proxy is
+    assert pair.remote.one("workspace", "show", HOME)["slug"] == HOME
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(307, headers={"Location": "https://other.example.com/graphql"})
+
+    async with Client(Server("https://keys.example.com", Secret("x")), httpx.MockTransport(answer)) as client:
+        with pytest.raises(SpacekeyError, match="check the address"):
+            await client.query(documents.ME)
+    assert asked == ["keys.example.com"]
+
+
+async def test_a_space_whose_workspace_cannot_be_read_is_not_in_the_one_that_was_named() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"data": {"space": {"id": SPACE_ID, "slug": "s", "workspace": None}}})
+
+    async with Client(Server("https://keys.example.com", Secret("x")), httpx.MockTransport(answer)) as client:
+        with pytest.raises(SpacekeyError, match=f"There is no space '{SPACE_ID}' in the workspace 'a'"):
+            await space_called(client, SPACE_ID, {"id": "ws_1", "slug": "a"})
+
+
 def test_every_document_fits_the_schema() -> None:
     schema = build_schema((ROOT / "schema" / "schema.graphql").read_text())
     texts = {name: text for name, text in vars(documents).items() if name.isupper() and isinstance(text, str)}
@@ -511,10 +545,13 @@ def test_a_login_that_is_not_accepted_is_not_kept(pair: Pair, tmp_path: Path) ->
         ("http://keys.example.com", "use https"),
         ("keys.example.com", "write the server's address"),
         ("https://me:pw@keys.example.com", "write the server's address"),
+        ("https://:pw@keys.example.com", "write the server's address"),
+        ("https://@keys.example.com", "write the server's address"),
+        ("https://keys.exa\tmple.com", "write the server's address"),
         ("https://keys.example.com:x", "write the server's address"),
     ):
         assert f"URL: {said}" in cli.error("login", url, code=2, stdin=unknown)
-    assert "The secret is empty" in cli.error("login", pair.url, code=2, stdin="\n")
+    assert "the secret is empty" in cli.error("login", pair.url, code=2, stdin="\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -525,6 +562,8 @@ def test_a_login_that_is_not_accepted_is_not_kept(pair: Pair, tmp_path: Path) ->
         ({"SPACEKEY_TOKEN": "x"}, "SPACEKEY_TOKEN is set without SPACEKEY_URL"),
         ({"SPACEKEY_URL": "https://a.example"}, "SPACEKEY_URL needs SPACEKEY_TOKEN, or: spacekey login"),
         ({"SPACEKEY_URL": "http://a.example", "SPACEKEY_TOKEN": "x"}, "SPACEKEY_URL: use https"),
+        ({"SPACEKEY_URL": "https://a.example", "SPACEKEY_TOKEN": "gehe\u00fcim"}, "SPACEKEY_TOKEN: the secret"),
+        ({"SPACEKEY_URL": "https://a.example", "SPACEKEY_TOKEN": "a\nb"}, "SPACEKEY_TOKEN: the secret"),
     ],
 )
 def test_variables_that_contradict_each_other_are_refused(tmp_path: Path, variables: dict[str, str], said: str) -> None:
