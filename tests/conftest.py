@@ -28,6 +28,8 @@ from support.made_once import shared_certificates, shared_compiled_statements
 from support.patience import wait_long
 from support.postgres import PostgresServer
 from support.processes import forking
+from support.redis_server import RedisServer
+from support.redis_server import found as redis_program
 from support.turns import one_database_each, one_of_so_many, rest_run, whole_run
 from support.volume import LONG_FORM
 
@@ -36,6 +38,7 @@ LONG_FOLDERS = frozenset({Path(__file__).with_name(name) for name in ("chaos", "
 
 
 SHORTENED_FOLDERS = frozenset({Path(__file__).with_name(name) for name in ("e2e", "model_checking")})
+LIMITS = Path(__file__).with_name("middleware") / "limits"
 DASHBOARD = Path(__file__).with_name("e2e") / "dashboard"
 
 
@@ -105,6 +108,23 @@ def _made_once() -> Iterator[None]:
     """Make once for the process what a product makes once."""
     with shared_compiled_statements(), shared_certificates():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aging_redis(request: pytest.FixtureRequest) -> Iterator[RedisServer | None]:
+    """A Redis that starts with the session, since many tests of limits need one that has run for a while.
+
+    None where there is no Redis, or no test that needs one.
+    """
+    if redis_program() is None or not any(LIMITS in item.path.parents for item in request.session.items):
+        yield None
+        return
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from support import graphql_changes, openapi_changes
 
 from .baseline import ACCEPTED, FOLDER, GRAPHQL, OPENAPI, openapi_now
 
+pytestmark = pytest.mark.sampled(2)
+
 CURE = f"""Clients of the baseline in {FOLDER.name}/ would break. Keep what they use and deprecate it
 (docs/reference/stability.md). If the change is meant, name it under "Breaking" in CHANGELOG.md and add its line to
 {ACCEPTED.parent.name}/{ACCEPTED.name}. After a release, `make baseline` makes the new contract the baseline."""

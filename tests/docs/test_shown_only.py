@@ -18,6 +18,8 @@ from spacekey.server.http.routes import GRAPHQL
 from support.openapi import api_document, resolved, validator
 from support.pages import PAGES, ROOT, blocks_of
 
+pytestmark = pytest.mark.sampled(2)
+
 RUN = {"python", "console"}
 SHOWN = {"graphql", "json", "sh", "text", "toml"}
 

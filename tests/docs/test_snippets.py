@@ -175,6 +175,7 @@ def _install(folder: Path) -> None:
     write_program(curl, socket, str(CURL))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_snippet_of_the_page_runs(page: Path, request: pytest.FixtureRequest) -> None:
     blocks = blocks_of(page)

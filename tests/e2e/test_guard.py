@@ -19,6 +19,8 @@ from support.people import Person, accept_invitation
 from support.processes import OWNER_EMAIL, Installation, Running
 from support.running_app import running as running_app
 
+pytestmark = pytest.mark.sampled(2)
+
 PRODUCT = {"sessions:read", "sessions:write", "resources:read", "audit_logs:read"}
 EXPIRES_IN = timedelta(seconds=3)
 EXPIRED_SECONDS_MAX = 120.0
@@ -126,6 +128,7 @@ def test_a_revoked_key_gets_401_at_once_and_stays_in_the_table(
         assert owner.change_token(again, made["token"]["id"], **more)["__typename"] == "Conflict"
 
 
+@pytest.mark.long
 def test_an_expired_key_is_invalid_by_itself_and_can_still_be_revoked(
     owner: Person, app: httpx.Client, workspace_id: str
 ) -> None:

@@ -16,6 +16,8 @@ from support.jobs_requests import ALL_SPOOLED_PERMISSIONS, allowed_of, bearer, e
 from support.people import Person
 from support.processes import Installation, Running
 
+pytestmark = pytest.mark.sampled(2)
+
 SECONDS_MAX = 120.0
 API = "/api/v1/api-keys"
 MANAGEMENT = [
@@ -235,6 +237,7 @@ def test_limits_follow_the_plan_of_keys_that_exist(
         installation.command("workspace", "edit", slug, "--plan", "free", "--yes")
 
 
+@pytest.mark.long
 def test_the_free_plan_has_room_for_so_many_keys_and_an_upgrade_makes_more(
     running: Running, installation: Installation, owner: Person
 ) -> None:

@@ -79,6 +79,7 @@ USED_BY = {
 """Packages that are named and never imported, with the reason."""
 
 
+@pytest.mark.long
 def test_the_server_requires_what_is_imported_and_nothing_else() -> None:
     """Requirements are named one by one: no package's own collection of extras, and none that nothing uses."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

@@ -42,6 +42,7 @@ def collected(tests: str) -> list[str]:
 SAMPLED = "tests/server/cli/test_tables.py"
 
 
+@pytest.mark.long
 def test_a_matrix_that_is_sampled_has_its_other_cases_in_the_other_half() -> None:
     short, rest, whole = collected(""), collected("rest"), collected("all")
     assert 0 < len(short) < len(whole) / 2

@@ -143,6 +143,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(principals, min_size=4, max_size=4),

@@ -28,6 +28,8 @@ from support.schema import spacekey_schema
 from support.snapshot import snapshot
 from support.world import OPERATOR, World, make_world
 
+pytestmark = pytest.mark.sampled(2)
+
 SCHEMA = spacekey_schema()
 HANDLED = "... on InvalidInput { errors { path code message } } ... on UserError { message code }"
 MANY = [f"jobs:read{number}" for number in range(101)]

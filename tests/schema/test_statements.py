@@ -115,6 +115,7 @@ async def filled(store: Store) -> Filled:
     return Filled(world, owner, first, await principal_of(world, owner))
 
 
+@pytest.mark.long
 @pytest.mark.repeats
 async def test_a_page_of_many_takes_as_many_statements_as_a_page_of_three(store: Store) -> None:
     full = await filled(store)

@@ -14,6 +14,8 @@ from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from support.world import OPERATOR, World, make_world
 
+pytestmark = pytest.mark.sampled(2)
+
 ACTIONS = ("view", "create", "edit", "disable", "enable", "delete", "rotate")
 
 #                  view  create edit  disable enable delete rotate

@@ -575,6 +575,7 @@ def sqlite_copy(template: Path) -> Iterator[str]:
         yield sqlite_database(Path(folder), template)
 
 
+@pytest.mark.long
 @pytest.mark.repeats
 def test_whoever_gains_something_presented_a_code_or_was_named(
     database_kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, patient: None

@@ -48,6 +48,7 @@ async def shown(page: Page, header: str) -> set[str]:
     return set(await page.locator(f"tbody td[data-title='{header}'] code").all_inner_texts())
 
 
+@pytest.mark.long
 async def test_emit_a_worker_key_of_a_space(visitor: NewVisitor) -> None:
     owner = await visitor()
     page, world = owner.page, owner.dashboard.world
@@ -201,6 +202,7 @@ async def test_teamspace_viewers_and_team_members_only_look(visitor: NewVisitor,
     assert answer["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
 
 
+@pytest.mark.long
 async def test_teamspace_a_manager_creates_and_edits_and_does_not_end(visitor: NewVisitor) -> None:
     manager = await visitor()
     page, world = manager.page, manager.dashboard.world

@@ -13,6 +13,8 @@ from spacekey.examples.jobs import fastapi_app, starlette_app
 from spacekey.verifiers import MemoryVerifier
 from support.jobs_requests import ALL_EMIT_SCOPES, ALL_SPOOLED_PERMISSIONS, ASKS, GOES_THROUGH, bearer
 
+pytestmark = pytest.mark.sampled(2)
+
 MakeApp = Callable[[MemoryVerifier], Starlette]
 
 both = pytest.mark.parametrize("make_app", [starlette_app.make_app, fastapi_app.make_app], ids=["starlette", "fastapi"])

@@ -543,6 +543,7 @@ def test_decisions_that_are_kept_are_those_of_the_same_scopes_and_bounded(monkey
             assert len(schema.rulebook.decisions) <= 5
 
 
+@pytest.mark.long
 def test_values_beyond_the_denials_that_are_told_are_denied_as_well() -> None:
     """More coordinates are denied than the analysis keeps; the executor decides each value by itself."""
     schema = wide(1_000, ruled=True, mode="null")

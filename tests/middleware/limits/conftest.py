@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.redis_server import RedisServer
+from support.redis_server import MISSING, RedisServer
 
 SETTLED_SECONDS = 13.0
 """After which a Redis is past its start for the limits these tests use."""
@@ -22,11 +22,12 @@ def _started(*options: str) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="session")
-def steady_redis() -> Iterator[RedisServer]:
-    """A Redis that has run for a while. Nobody stops it."""
-    for server in _started():
-        server.wait_until_it_has_run_for(SETTLED_SECONDS)
-        yield server
+def steady_redis(aging_redis: RedisServer | None) -> RedisServer:
+    """A Redis that has run for a while. No test stops it."""
+    if aging_redis is None:
+        pytest.skip(MISSING)
+    aging_redis.wait_until_it_has_run_for(SETTLED_SECONDS)
+    return aging_redis
 
 
 @pytest.fixture

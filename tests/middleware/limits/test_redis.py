@@ -62,6 +62,7 @@ def _looked(limiter: RedisLimiter) -> int:
     return limiter._share.charge_at_once("key_1", LIMIT, 0).remaining
 
 
+@pytest.mark.long
 async def test_a_redis_that_hangs_costs_one_wait_and_not_one_a_request(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +124,7 @@ async def test_a_late_answer_is_never_taken_for_another_question(redis_server: R
             assert sum(one.allowed for one in small_ones) in (3, 4)
 
 
+@pytest.mark.long
 async def test_a_restarted_redis_is_used_again_by_itself(redis_server: RedisServer) -> None:
     told: list[bool] = []
     redis_server.wait_until_it_has_run_for(3.0)
@@ -176,6 +178,7 @@ async def test_after_a_start_a_key_has_what_has_come_in_since_and_no_burst(
         assert before - SETTLE_SECONDS - 2 <= decision.remaining + 1 <= after + 1 - SETTLE_SECONDS
 
 
+@pytest.mark.long
 async def test_a_script_that_was_flushed_is_loaded_again(steady_redis: RedisServer) -> None:
     async with limiter_at(steady_redis.url, timeout_seconds=0.9) as limiter:
         await limiter.charge("flushed", LIMIT)
@@ -193,6 +196,7 @@ async def test_keys_are_gone_when_their_account_is_full(steady_redis: RedisServe
             await until(lambda: not client.exists("spacekey:limit:gone"))
 
 
+@pytest.mark.long
 async def test_a_redis_that_refuses_to_write_counts_as_down(redis_server: RedisServer) -> None:
     redis_server.wait_until_it_has_run_for(3.0)
     with redis_server.client() as client:

@@ -22,6 +22,8 @@ from spacekey.resolvers.audit.chains import verify_chains
 from support.databases import lookup_on
 from support.world import make_world
 
+pytestmark = pytest.mark.sampled(2)
+
 INSTALLATION = Path(__file__).parent / "installation_0002"
 """What version 0002 made of an empty database, and the rows of one that was used, as SQLite keeps them."""
 

@@ -227,6 +227,7 @@ async def test_last_used_moves_only_forwards_and_touches_nothing_else(store: Sto
     assert (found[after.id].last_used_at, found[after.id].last_used_ip) == (ahead(hours=1), "192.0.2.9")
 
 
+@pytest.mark.long
 async def test_a_page_is_read_from_an_index_and_never_sorted(store: Store) -> None:
     workspaces = [a_workspace() for _ in range(2)]
     await add(store, *workspaces)

@@ -108,6 +108,7 @@ def test_four_words_that_nobody_is_known_for_are_good(words: list[str], between:
         check(password)
 
 
+@pytest.mark.long
 @given(
     st.integers(0, 2**64),
     st.integers(15, 64),

@@ -207,6 +207,7 @@ async def test_tokens_of_all_own_workspaces_come_in_one_order_and_no_others(worl
         await everywhere(world, OPERATOR, TokenSearch(scope="jobs:read"))
 
 
+@pytest.mark.long
 async def test_tokens_in_the_most_workspaces_that_a_person_can_have_are_one_statement(world: World) -> None:
     """As many lists as SQLite joins in one statement."""
     caller = await world.user("ada@example.com")

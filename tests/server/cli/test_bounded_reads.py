@@ -168,6 +168,7 @@ def test_every_list_of_rest_is_tried() -> None:
     assert lists == arrays | {BUSIEST} == set(REST_LISTS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
 async def test_a_page_of_rest_is_bounded(database_url: str) -> None:
     """A member's own workspaces are read whole, because what the member may see depends on each."""

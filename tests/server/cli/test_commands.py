@@ -23,6 +23,8 @@ from spacekey.server.cli.app import SINGLES, build_app
 from support.cli import Cli
 from support.databases import sqlite_database
 
+pytestmark = pytest.mark.sampled(2)
+
 HEAVY = (
     "httpx",
     "sqlalchemy",

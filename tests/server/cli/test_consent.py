@@ -218,6 +218,7 @@ def test_the_question_counts_what_is_hit(cli: Cli, populated: Populated, words: 
     assert said in cli.error(*ending(populated, words), code=2)
 
 
+@pytest.mark.long
 def test_a_dry_run_is_right(cli: Cli, populated: Populated) -> None:
     """What a dry run counts is what happens."""
     for words in ("token edit", "a stricter policy", "member set-role", "workspace edit"):

@@ -273,6 +273,7 @@ def without_the_caller(found: Any) -> Any:
     return [one for one in found if one.get("name") != CALLER] if isinstance(found, list) else found
 
 
+@pytest.mark.long
 def test_what_is_changed_is_the_same_document(base: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     known = json.dumps(base[1])
     with serving(base, tmp_path) as fresh:

@@ -6,6 +6,8 @@ import pytest
 
 from support.cli import Cli
 
+pytestmark = pytest.mark.sampled(2)
+
 PASSWORD = "seven wooden boats at noon"
 
 

@@ -17,7 +17,7 @@ from spacekey.server.settings import Settings
 from support.server import ORIGIN, Served, bearer, changed, served
 from support.world import OPERATOR
 
-pytestmark = pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+pytestmark = [pytest.mark.parametrize("database_kind", [SQLITE], indirect=True), pytest.mark.sampled(2)]
 
 PATHS = ["/api/v1/introspect", "/api/v1/revoke"]
 CHALLENGE = 'Basic realm="spacekey"'

@@ -63,6 +63,7 @@ def is_rate_limited(answer: httpx.Response) -> bool:
     return True
 
 
+@pytest.mark.sampled(2)
 @only_sqlite
 @pytest.mark.parametrize("accept", ["application/json", MODERN])
 async def test_an_anonymous_network_that_spent_its_budget_waits(database_url: str, accept: str) -> None:

@@ -15,6 +15,8 @@ from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_wo
 from support.server import Served, bearer, served
 from support.world import OPERATOR
 
+pytestmark = pytest.mark.sampled(2)
+
 KEYS = "/api/v1/api-keys"
 MANAGE = (
     "jobs:read",

@@ -76,6 +76,7 @@ def test_a_socket_on_every_address_is_shown_as_localhost() -> None:
         assert address_of(listening) == f"http://localhost:{listening.getsockname()[1]}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_kind", [POSTGRESQL], indirect=True)
 def test_an_unmigrated_postgresql_is_refused_before_anything_listens(bare_database_url: str) -> None:
     code = "from spacekey.server.serving.serve import serve; from spacekey.server.settings import Settings; import os\n"
