@@ -19,6 +19,7 @@ from sqlalchemy import URL, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from spacekey.domain.errors import ServiceUnavailable
 
@@ -29,6 +30,9 @@ TRY_SECONDS = 0.25
 
 _OPENING_MILLISECONDS = 1_000
 """The same for the first access to the file, which another process may be recovering or closing."""
+
+OPENING_SECONDS_MAX = 10.0
+"""How long other connections may be setting a new file's journal mode."""
 
 _OWNER_ONLY = 0o600
 
@@ -196,19 +200,39 @@ def _prepare(connection: Any, file: SqliteFile, try_seconds: float) -> None:
         # Otherwise the driver would begin deferred transactions itself, and a writer could fail half-way.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={_OPENING_MILLISECONDS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            f"busy_timeout={try_seconds * 1000:.0f}",
-        ):
+        cursor.execute(f"PRAGMA busy_timeout={_OPENING_MILLISECONDS}")
+        until = time.monotonic() + OPENING_SECONDS_MAX
+        while not _set_wal(cursor, until):
+            await_only(_pause())
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={try_seconds * 1000:.0f}"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
     except BaseException:
         # The pool does not own the connection yet, and the driver's thread would outlive it.
         connection.close()
         raise
+
+
+def _set_wal(cursor: Any, until: float) -> bool:
+    """Set WAL mode, and return False if another connection is setting it.
+
+    Of several connections that open a new file, one sets the mode; the others are told ``SQLITE_BUSY`` at once,
+    whatever their busy timeout is, where waiting could be a deadlock (https://www.sqlite.org/c3ref/busy_handler.html).
+
+    :raises sqlite3.OperationalError: if it is still busy at ``until``, by the monotonic clock.
+    """
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+            raise
+        return False
+    return True
+
+
+async def _pause() -> None:
+    """Wait before the file is tried again."""
+    await asyncio.sleep(0.02)
 
 
 def _keep_when_cancelled(context: ExceptionContext) -> None:

@@ -21,7 +21,7 @@ from support.server import on_a_socket
 from support.world import OPERATOR
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["store", "remote"])
 def test_forked_workers_lose_nothing_and_count_the_past_once(tmp_path: Path, kind: str) -> None:
     settings = Settings(database_url=f"sqlite:///{tmp_path}/x.db")

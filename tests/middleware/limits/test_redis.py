@@ -148,7 +148,7 @@ async def test_while_redis_has_only_just_started_shares_are_handed_out(redis_ser
         await until(lambda: not limiter.falls_back)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.long
 @pytest.mark.parametrize("remembers", [False, True])
 async def test_after_a_start_a_key_has_what_has_come_in_since_and_no_burst(
     redis_server: RedisServer, remembers: bool
@@ -206,7 +206,6 @@ async def test_a_redis_that_refuses_to_write_counts_as_down(redis_server: RedisS
         assert limiter.falls_back
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("forgetful", [False, True])
 async def test_what_a_process_knows_of_an_outage_is_not_relied_on_for_long(
     redis_server: RedisServer, forgetful: bool

@@ -593,6 +593,7 @@ STORIES = st.lists(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None)
 @given(STORIES, st.sampled_from([each for each, _ in ENDS]))
 def test_whatever_happens_nothing_passes_on_an_answer_older_than_t(

@@ -346,6 +346,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=400, deadline=None)
 @given(STEPS, st.sampled_from([0.0, 0.3, 1.0]))
 def test_no_acceptance_later_than_max_age_after_a_revocation(steps: list[Step], max_age: float) -> None:

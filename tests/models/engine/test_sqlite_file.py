@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from spacekey.domain.errors import ServiceUnavailable
+from spacekey.models.engine import sqlite as sqlite_engine
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.lookup.sqlite import SqliteLookup
 from spacekey.models.migrations.run import upgrade
@@ -110,3 +112,40 @@ async def test_the_rights_of_a_file_that_was_there_stay(tmp_path: Path, database
     await upgrade(store)
     assert rights(there) == 0o640
     await store.aclose()
+
+
+async def test_a_new_file_that_another_connection_is_setting_up_is_waited_for(
+    database_kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "new.db"
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    pauses: list[int] = []
+
+    async def third_time_lucky() -> None:
+        pauses.append(1)
+        if len(pauses) == 3:
+            other.execute("ROLLBACK")
+
+    monkeypatch.setattr(sqlite_engine, "_OPENING_MILLISECONDS", 1)
+    monkeypatch.setattr(sqlite_engine, "_pause", third_time_lucky)
+    store = Store(f"sqlite+aiosqlite:///{file}")
+    await store.ping()
+    await store.aclose()
+    other.close()
+    assert len(pauses) >= 3
+
+
+async def test_a_new_file_that_stays_locked_is_an_outage(
+    database_kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "new.db"
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    monkeypatch.setattr(sqlite_engine, "_OPENING_MILLISECONDS", 1)
+    monkeypatch.setattr(sqlite_engine, "OPENING_SECONDS_MAX", 0.1)
+    store = Store(f"sqlite+aiosqlite:///{file}")
+    with pytest.raises(ServiceUnavailable, match="locked"):
+        await store.ping()
+    await store.aclose()
+    other.close()

@@ -326,6 +326,7 @@ async def test_a_token_lives_and_dies_over_tls(tls: TlsServer, files: Files) -> 
     await store.aclose()
 
 
+@pytest.mark.long
 def test_the_commands_and_the_server_work_over_tls(tls: TlsServer, files: Files, tmp_path: Path) -> None:
     tls.postgres.execute("CREATE DATABASE commands")
     query = f"sslmode=verify-full&sslrootcert={files.ours}&sslcert={files.certificate[0]}&sslkey={files.certificate[1]}"
@@ -479,6 +480,7 @@ async def direct(postgres: PostgresServer, files: Files, tls: TlsServer) -> Asyn
 DIRECT = "sslmode=verify-full&sslrootcert=<OURS>&sslnegotiation=direct"
 
 
+@pytest.mark.long
 async def test_a_token_lives_and_dies_over_direct_tls(direct: tuple[DirectTls, str], files: Files) -> None:
     proxy, name = direct
     url = f"{proxy.url(name)}?{written(DIRECT, files)}"

@@ -114,6 +114,7 @@ async def events(store: Store, chain: str) -> list[AuditEvent]:
         return [event async for event in audit_events(session, chain)]
 
 
+@pytest.mark.long
 async def test_every_change_leaves_a_row_of_who_did_what_to_what(store: Store) -> None:
     for action in (await scene(store)).changes():
         here = await scene(store)
@@ -130,6 +131,7 @@ async def test_every_change_leaves_a_row_of_who_did_what_to_what(store: Store) -
     assert [one for one in await verify_chains(here.system) if one.broken_at is not None] == []
 
 
+@pytest.mark.long
 async def test_a_change_that_fails_at_its_end_leaves_neither_itself_nor_a_row(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

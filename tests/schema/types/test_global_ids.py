@@ -183,6 +183,7 @@ QUERIES = ("me", "sessions", "workspaces")
 """Root fields without arguments; the rest is reached from them or asked by ``node``."""
 
 
+@pytest.mark.long
 async def test_no_two_types_answer_the_same_id(shop: Shop) -> None:
     """Every mutation and every list, with everything below it: each id has one type, wherever it is answered."""
     found: dict[str, set[str]] = defaultdict(set)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -31,10 +33,17 @@ def cli(sqlite_template: Path, tmp_path: Path) -> Cli:
 
 @pytest.fixture(scope="session")
 def demo_template(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the demo in it, to be copied."""
-    file = tmp_path_factory.mktemp("demo") / "demo.db"
-    shutil.copyfile(sqlite_template, file)
-    Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{file}"})("demo")
+    """A file with the demo in it, to be copied. Under xdist the workers share one."""
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    file, made = folder / "demo.db", folder / "demo.made"
+    with made.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            draft = own / "demo-draft.db"
+            shutil.copyfile(sqlite_template, draft)
+            Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{draft}"})("demo")
+            draft.rename(file)
     return file
 
 

@@ -76,6 +76,7 @@ async def test_an_anonymous_network_that_spent_its_budget_waits(database_url: st
             assert (await ask(other, DEAR, accept=accept)).status_code == 200
 
 
+@pytest.mark.long
 @only_sqlite
 async def test_tokens_and_members_have_budgets_of_their_own(database_url: str) -> None:
     async with small(database_url) as one:
