@@ -17,9 +17,7 @@ from spacekey_client.input_types import (
 url, secret, workspace = sys.argv[1:]
 with Client(url=url, headers={"Authorization": f"Bearer {secret}"}) as client:
     created = [
-        client.create_token(
-            CreateTokenInput(owner_id=workspace, name=name, grants=["jobs:read"])
-        ).create_workspace_token.token
+        client.create_token(CreateTokenInput(owner_id=workspace, name=name, grants=["jobs:read"])).create_token.token
         for name in ("one", "two", "three")
     ]
     names, pages, after, more = [], [], None, True
