@@ -20,7 +20,7 @@ from support.pages import PAGES, ROOT, blocks_of
 
 pytestmark = pytest.mark.sampled(2)
 
-RUN = {"python", "console"}
+RUN = {"python", "console", "js"}
 SHOWN = {"graphql", "json", "sh", "text", "toml"}
 
 _INLINE = re.compile(r"`(spacekey [a-z][^`]*)`")
@@ -36,6 +36,7 @@ def test_every_block_is_found_and_says_what_it_is(page: Path) -> None:
     blocks = blocks_of(page)
     assert text.count("```") == 2 * len(blocks), "a fence that stands inside something else is not run"
     assert {block.language for block in blocks} <= RUN | SHOWN
+    assert all(block.saved_as is not None for block in blocks if block.language == "js"), "a command runs it"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
