@@ -18,6 +18,7 @@ from .conftest import NewVisitor, Visitor
 pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 SIZE = 50
+KEYS = ("allowed", "denied", "rateLimited")
 USAGE = "query ($id: ID!) { token(id: $id) { usage(days: 30) { day allowed denied rateLimited } } }"
 BARS = """() => [...document.querySelectorAll("svg.chart rect.part")].map((one) => ({
     key: one.classList[1], x: Number(one.getAttribute("x")), height: Number(one.getAttribute("height")) }))"""
@@ -140,9 +141,7 @@ async def test_the_charts_numbers_are_those_of_the_table_behind_and_of_the_api(v
     table: dict[str, dict[str, int]] = {}
     for row in await rows.all():
         day, *numbers = await row.locator("th, td").all_inner_texts()
-        table[day] = dict(
-            zip(("allowed", "denied", "limited"), (int(one.replace(",", "")) for one in numbers), strict=True)
-        )
+        table[day] = dict(zip(KEYS, (int(one.replace(",", "")) for one in numbers), strict=True))
     assert table == await used_by_day(owner, token)
     assert sum(one["denied"] > 0 for one in table.values()) > 1
     bars = await page.evaluate(BARS)
@@ -154,7 +153,7 @@ async def test_the_charts_numbers_are_those_of_the_table_behind_and_of_the_api(v
         assert drawn == {key: count for key, count in table[day].items() if count}, day
     name = await page.locator("svg.chart").get_attribute("aria-label")
     said = [int(one) for one in re.findall(r"(\d+) (?:allowed|denied|limited)", name or "")]
-    assert said == [sum(one[key] for one in table.values()) for key in ("allowed", "denied", "limited")]
+    assert said == [sum(one[key] for one in table.values()) for key in KEYS]
 
 
 async def exported(page: Page) -> list[dict[str, str]]:
@@ -178,7 +177,7 @@ async def test_usage_is_exported_as_csv_with_the_numbers_of_the_page(visitor: Ne
     rows = await exported(page)
     token = world.tokens["guard Production server"]
     mine = {
-        one["day_utc"]: {key: int(one[key]) for key in ("allowed", "denied", "limited")}
+        one["day_utc"]: {key: int(one["rate_limited" if key == "rateLimited" else key]) for key in KEYS}
         for one in rows
         if one["token_id"] == token
     }
@@ -189,7 +188,7 @@ async def test_usage_is_exported_as_csv_with_the_numbers_of_the_page(visitor: Ne
     await page.get_by_text("Show the numbers").click()
     row = page.locator("figure tbody tr").filter(has_text="Production server").locator("td")
     shown = [int(one.replace(",", "")) for one in await row.all_inner_texts()]
-    assert shown == [sum(one[key] for one in mine.values()) for key in ("allowed", "denied", "limited")]
+    assert shown == [sum(one[key] for one in mine.values()) for key in KEYS]
     await page.get_by_role("combobox", name="Span").select_option("7")
     await expect(page.locator("figcaption")).to_contain_text("Requests in the last 7 days")
     assert len({one["day_utc"] for one in await exported(page)}) <= 8
