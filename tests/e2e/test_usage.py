@@ -93,7 +93,7 @@ def test_a_killed_app_loses_what_was_not_flushed_and_nothing_else(
     jobs = shlex.join(
         [sys.executable, "-m", "spacekey.examples.jobs", "--port", "0", "--store", running.installation.database_url]
     )
-    shell = ["/bin/sh", "-c", f"echo $$ > {shlex.quote(str(kept))}; exec {jobs} --deadline 20"]
+    shell = ["/bin/sh", "-c", f"echo $$ > {shlex.quote(str(kept))}; exec {jobs} --timeout 20"]
     with started(shell, running.installation.environ, tmp_path, r"running on (http://\S+)") as url:
         for _ in range(5):
             assert httpx.get(f"{url}/queues", headers=who, trust_env=False, timeout=120).status_code == 200
