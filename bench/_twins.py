@@ -147,8 +147,8 @@ Database = OnSqlite | OnPostgres
 
 
 def exactly(moment: datetime) -> str:
-    """RFC 3339 to the microsecond."""
-    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    """RFC 3339 to the millisecond, of a time that is there."""
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def shortly(moment: datetime | None) -> str | None:
@@ -181,14 +181,6 @@ class TokenKind(Enum):
 
     SPACE = "space"
     WORKSPACE = "workspace"
-
-
-@strawberry.enum
-class Environment(Enum):
-    """Environments."""
-
-    LIVE = "live"
-    TEST = "test"
 
 
 @strawberry.enum
@@ -235,11 +227,11 @@ class Token:
     """A token."""
 
     id: strawberry.ID
-    token_id: str
+    display_id: str
     name: str
-    description: str
+    description: str | None
     kind: TokenKind
-    environment: Environment
+    environment: str
     prefix: str
     masked_token: str
     role: str | None
@@ -249,7 +241,7 @@ class Token:
     created_at: datetime
     created_by: Actor
     expires_at: datetime | None
-    retires_at: datetime | None
+    grace_ends_at: datetime | None
     disabled_at: datetime | None
     last_used_at: datetime | None
     last_used_ip: str | None
@@ -326,11 +318,11 @@ def token_of(row: Any, moment: Callable[[Any], datetime | None], now: datetime) 
     space_id = row["space_id"]
     return Token(
         id=row["id"],
-        token_id=f"{row['created_by_name']}_{row['id']}",
+        display_id=f"{row['created_by_name']}_{row['id']}",
         name=row["name"],
-        description=row["description"],
+        description=row["description"] or None,
         kind=TokenKind(row["kind"]),
-        environment=Environment(row["environment"]),
+        environment=row["environment"],
         prefix=f"{row['prefix']}…",
         masked_token=row["prefix"][:10] + "•" * 8,
         role=None,
@@ -345,7 +337,7 @@ def token_of(row: Any, moment: Callable[[Any], datetime | None], now: datetime) 
             unproven=False,
         ),
         expires_at=moment(row["expires_at"]),
-        retires_at=moment(row["retires_at"]),
+        grace_ends_at=moment(row["retires_at"]),
         disabled_at=moment(row["disabled_at"]),
         last_used_at=moment(row["last_used_at"]),
         last_used_ip=row["last_used_ip"],
@@ -357,7 +349,7 @@ def token_of(row: Any, moment: Callable[[Any], datetime | None], now: datetime) 
 class Me:
     """The caller."""
 
-    kind: str
+    kind: TokenKind
     scopes: list[str]
 
 
@@ -369,7 +361,7 @@ class Query:
     async def me(self, info: Info) -> Me | None:
         """Who sent this."""
         row = await token_of_request(database_of(info), info.context["request"])
-        return Me(kind=row["kind"], scopes=sorted(json.loads(row["grants"])))
+        return Me(kind=TokenKind(row["kind"]), scopes=sorted(json.loads(row["grants"])))
 
     @strawberry.field
     def workspace(self, id: strawberry.ID) -> Workspace | None:  # noqa: A002 - the product's name
@@ -480,7 +472,7 @@ def key_of(row: Any, moment: Callable[[Any], datetime | None], now: datetime) ->
         "disabled_at": shortly(moment(row["disabled_at"])),
         "revoked_at": shortly(moment(row["revoked_at"])),
         "revoked_reason": row["revoked_reason"],
-        "retires_at": shortly(moment(row["retires_at"])),
+        "grace_ends_at": shortly(moment(row["retires_at"])),
         "rotated_from": row["rotated_from_id"],
         "rotated_to": row["rotated_to_id"],
     }
@@ -489,13 +481,13 @@ def key_of(row: Any, moment: Callable[[Any], datetime | None], now: datetime) ->
 async def create_by_graphql(request: Request) -> JSONResponse:
     """The answer of ``createToken``, without GraphQL: the rows in one transaction, behind Starlette."""
     given = (await request.json())["variables"]["input"]
-    row, secret = await created(request, given["name"], given["grants"], given["spaceId"])
+    row, secret = await created(request, given["name"], given["grants"], given["ownerId"])
     token = {
         "id": row["id"],
         "displayId": f"{row['created_by_name']}_{row['id']}",
         "name": row["name"],
         "kind": "SPACE",
-        "environment": "LIVE",
+        "environment": "live",
         "prefix": f"{row['prefix']}…",
         "maskedToken": row["prefix"][:10] + "•" * 8,
         "grants": given["grants"],

@@ -107,7 +107,7 @@ def _graphql(document: str, token: str, **variables: Any) -> bytes:
 
 
 def _new(world: World) -> dict[str, Any]:
-    return {"name": "Production server", "grants": ["jobs:read"], "spaceId": world.creating_space_id}
+    return {"name": "Production server", "grants": ["jobs:read"], "ownerId": world.creating_space_id}
 
 
 def _create_by_graphql(world: World, token: str, path: str = "/graphql") -> bytes:

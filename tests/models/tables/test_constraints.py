@@ -196,7 +196,7 @@ async def test_the_database_refuses(store: Store, name: str) -> None:
     elif name.startswith("ck_"):
         assert name in str(refused.value.orig)
     else:
-        words = {"fk": "FOREIGN KEY constraint failed", "uq": "UNIQUE", "pk": "UNIQUE"}
+        words = {"fk": "FOREIGN KEY constraint failed", **dict.fromkeys(("uq", "pk", "ix"), "UNIQUE")}
         assert words[name[:2]] in str(refused.value.orig) or "never changed" in str(refused.value.orig)
 
 
