@@ -54,9 +54,12 @@ QUERIES = {
     "workspaces' spaces": "query($n: Int!) { workspaces(first: $n) { nodes { spaces { nodes { name } } } } }",
     "workspaces' tokens": "query($n: Int!) { workspaces(first: $n) { nodes { tokens { nodes { name status } } } } }",
     "tokens of all workspaces": "query($n: Int!) { workspaces: tokens(first: $n) { nodes { name space { name } } } }",
-    "workspaces' figures": (
-        "query($n: Int!) { workspaces(first: $n) { nodes { tokensCount { count } tokenQuota { used } usage { day } "
-        "busiestTokens { token { name space { name } } } } } }"
+    "workspaces' counts": "query($n: Int!) { workspaces(first: $n) { nodes { tokensCount(limit: 50) { count } } } }",
+    "workspaces' quotas": "query($n: Int!) { workspaces(first: $n) { nodes { tokenQuota { used } } } }",
+    "workspaces' usage": "query($n: Int!) { workspaces(first: $n) { nodes { usage(days: 3) { day } } } }",
+    "workspaces' busiest": (
+        "query($n: Int!) { workspaces(first: $n) { nodes { busiestTokens(days: 3, first: 2) "
+        "{ token { name space { name } } } } } }"
     ),
     "workspaces' members": "query($n: Int!) { workspaces(first: $n) { nodes { members { nodes { email } } } } }",
     "workspaces' invitations": "query($n: Int!) { workspaces(first: $n) { nodes { invitations { nodes { role } } } } }",
