@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -194,7 +195,8 @@ def assert_named(said: str, workspace_id: str, command: str) -> None:
 
 def said_by(cli: Cli, *arguments: str) -> str:
     """What a command says, whether it comes to anything or is refused for a reason of its own."""
-    return CliRunner().invoke(build_app(), list(arguments), env=dict(cli.settings)).stderr
+    clean: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SPACEKEY_")}
+    return CliRunner().invoke(build_app(), list(arguments), env={**clean, **cli.settings}).stderr
 
 
 async def test_a_slug_rests_for_others_and_not_for_its_own_workspace(store: Store) -> None:
