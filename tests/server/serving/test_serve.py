@@ -41,7 +41,6 @@ serve(Settings.from_environ(os.environ), on_start=started)
 """
 
 
-@pytest.mark.long
 def test_a_full_garbage_collection_looks_at_nothing_that_was_made_at_the_start(tmp_path: Path) -> None:
     """Else each one stops every request for as long as it takes to look at 150,000 objects."""
     environ = {**os.environ, "SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "SPACEKEY_PORT": "0"}
@@ -76,7 +75,6 @@ def test_a_socket_on_every_address_is_shown_as_localhost() -> None:
         assert address_of(listening) == f"http://localhost:{listening.getsockname()[1]}"
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("database_kind", [POSTGRESQL], indirect=True)
 def test_an_unmigrated_postgresql_is_refused_before_anything_listens(bare_database_url: str) -> None:
     code = "from spacekey.server.serving.serve import serve; from spacekey.server.settings import Settings; import os\n"

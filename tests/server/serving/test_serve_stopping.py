@@ -30,7 +30,6 @@ serve.serve(Settings.from_environ(os.environ), on_start=lambda address: print(ad
 """
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("database_kind", [POSTGRESQL], indirect=True)
 async def test_a_revocation_that_waits_longer_than_other_requests_may_is_answered(database_url: str) -> None:
     async with served(database_url) as beside, _process(database_url) as (url, process):
