@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -22,6 +21,7 @@ from spacekey.server.cli._examples import EXAMPLES
 from spacekey.server.cli.app import SINGLES, build_app
 from support.cli import Cli
 from support.databases import sqlite_database
+from support.environ import without_settings
 
 pytestmark = pytest.mark.sampled(2)
 
@@ -223,7 +223,7 @@ def test_a_first_answer_needs_nothing_heavy(what: str) -> None:
         text=True,
         timeout=600,
         check=False,
-        env={**os.environ, **shell},
+        env={**without_settings(), **shell},
     )
     assert said in done.stdout, done.stderr
     loaded = set(done.stderr.splitlines()[-1].split())

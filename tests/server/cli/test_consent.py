@@ -19,6 +19,7 @@ from typer.main import get_command
 from spacekey.server.cli.app import build_app
 from support.cli import Cli
 from support.databases import sqlite_database
+from support.environ import without_settings
 
 pytestmark = pytest.mark.sampled(3)
 
@@ -284,7 +285,7 @@ def test_the_question_is_answered_on_a_terminal(
 ) -> None:
     token = populated.names["TOKEN"]
     leader, follower = pty.openpty()
-    env = {name: value for name, value in os.environ.items() if not name.startswith("SPACEKEY_")}
+    env = without_settings()
     program = [sys.executable, "-c", "from spacekey.server.cli import main; main()", "token", "disable", token]
     os.write(leader, f"{answer}\n".encode())
     done = subprocess.run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 
 from spacekey.server.cli._run import program_called
 from support.cli import Cli
+from support.environ import without_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -25,7 +25,7 @@ SYSTEM_PATH = "/usr/bin:/bin"
 
 def shell(folder: Path, line: str, path: str = SYSTEM_PATH) -> str:
     """What a line prints when somebody pastes it in this folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SPACEKEY_")}
+    kept = without_settings()
     done = subprocess.run(
         ["/bin/sh", "-c", line],
         cwd=folder,

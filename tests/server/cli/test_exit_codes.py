@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import signal
 import subprocess
@@ -13,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from support.cli import Cli
+from support.environ import without_settings
 
 WAIT_SECONDS = 600
 
 
 def spacekey(cli: Cli, *args: str) -> subprocess.Popen[str]:
     """A real process of the command line."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("SPACEKEY_")}
+    env = without_settings()
     return subprocess.Popen(
         [sys.executable, "-c", "from spacekey.server.cli import main; main()", *args],
         env={**env, **cli.settings, "PYTHONWARNINGS": "error"},

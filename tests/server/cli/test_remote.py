@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -34,6 +33,7 @@ from spacekey.server.cli.remote.places import space_called
 from spacekey.server.settings import Settings
 from support.cli import Cli
 from support.databases import sqlite_database
+from support.environ import without_settings
 from support.server import on_a_socket
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -369,7 +369,7 @@ def test_a_command_on_a_server_loads_no_database_and_no_schema(pair: Pair) -> No
         text=True,
         timeout=600,
         check=False,
-        env={**os.environ, **pair.remote.settings},
+        env={**without_settings(), **pair.remote.settings},
     )
     assert CALLER in done.stdout, done.stderr
     loaded = set(done.stderr.splitlines()[-1].split())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from spacekey.models.engine.store import POSTGRESQL
 from spacekey.server.build import build_system, make_folder
 from spacekey.server.serving.serve import address_of, listening_socket
 from spacekey.server.settings import Settings
+from support.environ import without_settings
 from support.server import on_a_socket
 
 PROGRAM = """
@@ -43,7 +43,7 @@ serve(Settings.from_environ(os.environ), on_start=started)
 
 def test_a_full_garbage_collection_looks_at_nothing_that_was_made_at_the_start(tmp_path: Path) -> None:
     """Else each one stops every request for as long as it takes to look at 150,000 objects."""
-    environ = {**os.environ, "SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "SPACEKEY_PORT": "0"}
+    environ = {**without_settings(), "SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "SPACEKEY_PORT": "0"}
     done = subprocess.run([sys.executable, "-c", HEAP], env=environ, capture_output=True, text=True, check=True)
     told = json.loads(done.stdout)
     assert told["frozen"] > 50_000
@@ -80,7 +80,7 @@ def test_an_unmigrated_postgresql_is_refused_before_anything_listens(bare_databa
     code = "from spacekey.server.serving.serve import serve; from spacekey.server.settings import Settings; import os\n"
     code += "from spacekey.domain.errors import ConfigurationError\n"
     code += "try: serve(Settings.from_environ(os.environ))\nexcept ConfigurationError as error: print(error)"
-    environ = os.environ | {"SPACEKEY_DATABASE_URL": bare_database_url, "SPACEKEY_PORT": "0"}
+    environ = without_settings() | {"SPACEKEY_DATABASE_URL": bare_database_url, "SPACEKEY_PORT": "0"}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=600, check=True
     )
@@ -89,7 +89,10 @@ def test_an_unmigrated_postgresql_is_refused_before_anything_listens(bare_databa
 
 
 def test_the_process_serves_logs_json_lines_and_stops_when_told(tmp_path: Path) -> None:
-    environ = os.environ | {"SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/deep/folder/x.db", "SPACEKEY_PORT": "0"}
+    environ = without_settings() | {
+        "SPACEKEY_DATABASE_URL": f"sqlite:///{tmp_path}/deep/folder/x.db",
+        "SPACEKEY_PORT": "0",
+    }
     command = [sys.executable, "-W", "error", "-c", PROGRAM]
     process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

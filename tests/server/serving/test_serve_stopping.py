@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from spacekey.models.engine.store import POSTGRESQL, Store
 from spacekey.resolvers.staleness import STALENESS_SECONDS_MAX, set_staleness
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.server.serving import serve
+from support.environ import without_settings
 from support.server import bearer, served
 from support.world import OPERATOR, make_world
 
@@ -51,7 +51,7 @@ async def test_a_revocation_that_waits_longer_than_other_requests_may_is_answere
 
 @asynccontextmanager
 async def _process(database_url: str) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
-    environ = os.environ | {"SPACEKEY_DATABASE_URL": database_url, "SPACEKEY_PORT": "0"}
+    environ = without_settings() | {"SPACEKEY_DATABASE_URL": database_url, "SPACEKEY_PORT": "0"}
     command = (sys.executable, "-c", PROGRAM)
     process = await asyncio.create_subprocess_exec(*command, env=environ, stdout=asyncio.subprocess.PIPE)
     try:
