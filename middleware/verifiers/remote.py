@@ -165,6 +165,8 @@ class RemoteVerifier(Verifier):
 
         :raises ServiceUnavailable: if there is no usable answer.
         """
+        if self._client.is_closed:
+            raise ServiceUnavailable(CLOSED)
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # nothing that was under way in another one can be waited for here
             self._loop, self._waiting, self._under_way, self._patience = loop, [], set(), None
@@ -202,23 +204,25 @@ class RemoteVerifier(Verifier):
 
     async def _answer(self, questions: list[_Question]) -> None:
         """Ask, and give each question its answer. Nothing is left without one."""
+        readings: list[Reading | ServiceUnavailable]
         try:
             if len(questions) == 1:
-                readings: list[Reading | ServiceUnavailable] = [
-                    await self._ask_one(questions[0].secret, questions[0].facts)
-                ]
+                readings = [await self._ask_one(questions[0].secret, questions[0].facts)]
             else:
                 readings = await self._ask_many(questions)
-            for question, reading in zip(questions, readings, strict=True):
-                question.give(reading)
-        except Exception as error:
-            log.error("introspection failed with %s", type(error).__name__)
-            raise
-        finally:
+        except asyncio.CancelledError:
             for question in questions:
-                question.answer.cancel()  # does nothing to those that have one
+                question.give(ServiceUnavailable(CLOSED))
+            raise
+        except Exception as error:  # noqa: BLE001 - the callers wait for an answer
+            log.error("introspection failed with %s", type(error).__name__)
+            readings = [ServiceUnavailable(f"introspection failed with {type(error).__name__}")] * len(questions)
+        for question, reading in zip(questions, readings, strict=True):
+            question.give(reading)
 
     async def _read_many(self, secrets: Sequence[Secret]) -> list[Reading]:
+        if self._client.is_closed:
+            return [_cannot_tell(ServiceUnavailable(CLOSED))] * len(secrets)
         facts = self._facts()
         loop = asyncio.get_running_loop()
         questions = [_Question(secret, facts, loop.create_future(), presented=False) for secret in secrets]
@@ -351,6 +355,8 @@ class RemoteVerifier(Verifier):
                     raise ServiceUnavailable("introspection answered with too much")
             return response.status_code, response.headers, bytes(body)
 
+
+CLOSED = "the verifier was closed"
 
 _NO_BATCH = frozenset((400, 404, 405, 413, 415, 422))
 """Answers to a batch after which its tokens are asked about one by one, so that one of them cannot fail the others."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -466,3 +468,60 @@ async def test_a_remote_verifier_that_shall_not_collect_does_not(server: Server)
     assert verifier.usage is None
     await verifier.aclose()
     assert server.sent == []
+
+
+# --- a verifier that is closed, and faults of its own
+
+
+@contextmanager
+def nothing_unretrieved() -> Iterator[None]:
+    """Fail if a task or future of the block ends with an exception that nothing retrieves."""
+    told: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: told.append(context))
+    try:
+        yield
+        gc.collect()
+        assert told == []
+    finally:
+        loop.set_exception_handler(None)
+
+
+async def test_a_closed_verifier_is_unavailable() -> None:
+    verifier = remote(lambda _: httpx.Response(200, json=GOOD))
+    await verifier.aclose()
+    with nothing_unretrieved():
+        assert await verifier.verify(SECRET) == Unavailable("the verifier was closed")
+        verdicts = await verifier.verify_many([SECRET, MemoryVerifier().issue("a")])
+        assert list(verdicts) == [Unavailable("the verifier was closed")] * 2
+
+
+async def test_a_verification_under_way_is_unavailable_when_the_verifier_is_closed() -> None:
+    asked = asyncio.Event()
+
+    async def hang(_: httpx.Request) -> httpx.Response:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    verifier = remote(hang, timeout=600.0)
+    with nothing_unretrieved():
+        first = asyncio.create_task(verifier.verify(SECRET))
+        await asked.wait()
+        second = asyncio.create_task(verifier.verify(MemoryVerifier().issue("a")))  # waits for its turn
+        await asyncio.sleep(0)
+        await verifier.aclose()
+        assert [type(one) for one in await asyncio.gather(first, second)] == [Unavailable, Unavailable]
+
+
+@pytest.mark.parametrize("several", [False, True])
+async def test_a_fault_of_the_transport_is_unavailable(several: bool) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise RuntimeError("sp_live_secret")
+
+    verifier = remote(fail)
+    with nothing_unretrieved():
+        secrets = [MemoryVerifier().issue("a") for _ in range(3 if several else 1)]
+        for verdict in await asyncio.gather(*(verifier.verify(each) for each in secrets)):
+            assert verdict == Unavailable("introspection failed with RuntimeError")
+    await verifier.aclose()
