@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socket import socket
+from socket import MSG_DONTWAIT, MSG_PEEK, socket
 
 from ._served import END_OF_HEAD, connection_to
 
@@ -38,12 +38,30 @@ class Spell:
 class Load:
     """Kept-open connections to one server, each with one request in flight at a time; every answer is looked at.
 
+    A connection is opened for the first round that needs it, and again if the server has closed it between two rounds,
+    as it closes those on which nothing comes. Neither counts in a round's time.
+
     :param requests: the bytes to send, taken in turn.
     """
 
-    def __init__(self, connections: Iterable[socket], requests: Iterator[bytes]) -> None:
-        self._connections = list(connections)
+    def __init__(self, address: tuple[str, int], requests: Iterator[bytes]) -> None:
+        self._address = address
+        self._connections: list[socket] = []
         self._requests = requests
+
+    def close(self) -> None:
+        """Close the connections."""
+        for connection in self._connections:
+            connection.close()
+
+    def _open(self, count: int) -> list[socket]:
+        for place, connection in enumerate(self._connections[:count]):
+            if _is_closed(connection):
+                connection.close()
+                self._connections[place] = connection_to(self._address)
+        while len(self._connections) < count:
+            self._connections.append(connection_to(self._address))
+        return self._connections[:count]
 
     def spell(self, at_once: int, seconds: float) -> Spell:
         """Send on so many of the connections until the time is over, and wait for what is in flight.
@@ -55,9 +73,10 @@ class Load:
         unavailable = 0
         sent: dict[socket, float] = {}
         received: dict[socket, bytes] = {}
+        connections = self._open(at_once)
         with selectors.DefaultSelector() as selector:
             began = time.perf_counter()
-            for connection in self._connections[:at_once]:
+            for connection in connections:
                 selector.register(connection, selectors.EVENT_READ, connection)
                 sent[connection], received[connection] = time.perf_counter(), b""
                 connection.sendall(next(self._requests))
@@ -85,10 +104,13 @@ class Load:
 
 
 @contextmanager
-def load_on(address: tuple[str, int], requests: Iterator[bytes], connections: int) -> Iterator[Load]:
-    """Load for the server at this address over so many connections, which close with the block."""
-    with ExitStack() as open_ones:
-        yield Load([open_ones.enter_context(connection_to(address)) for _ in range(connections)], requests)
+def load_on(address: tuple[str, int], requests: Iterator[bytes]) -> Iterator[Load]:
+    """Load for the server at this address, whose connections close with the block."""
+    load = Load(address, requests)
+    try:
+        yield load
+    finally:
+        load.close()
 
 
 def answer_to(address: tuple[str, int], request: bytes) -> bytes:
@@ -118,6 +140,17 @@ def _is_whole(answer: bytes) -> bool:
     if not rest:
         raise RuntimeError(f"an answer without a length: {head!r}")
     return len(body) >= int(rest.partition(b"\r\n")[0])
+
+
+def _is_closed(connection: socket) -> bool:
+    """Whether the other side has closed a connection on which no answer is due."""
+    try:
+        connection.recv(1, MSG_PEEK | MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _more(connection: socket) -> bytes:

@@ -113,7 +113,7 @@ def measured(
     """
     took: dict[int, list[Round]] = {one.tokens: [] for one in scales}
     with ExitStack() as open_ones:
-        loads: list[Load] = [open_ones.enter_context(load_on(one.server.address, requests(one), 1)) for one in scales]
+        loads: list[Load] = [open_ones.enter_context(load_on(one.server.address, requests(one))) for one in scales]
         for load in loads:
             load.spell(1, amounts.warm_up_seconds)
         for _ in range(amounts.rounds):
@@ -238,7 +238,7 @@ def workers(url: str, folder: Path, scale: Scale, database_pid: int, amounts: Am
     for count in (1, 2):
         with serving(url, folder, database_pid, **{WORKERS: str(count)}) as server:
             asked = requests_of(CALLS["page-rest"], CALLS["page-rest"].request, scale.world, "ours", {})
-            with load_on(server.address, asked, amounts.at_once) as load:
+            with load_on(server.address, asked) as load:
                 load.spell(amounts.at_once, amounts.warm_up_seconds)
                 rates[count] = [load.spell(amounts.at_once, amounts.seconds * 4).a_second for _ in range(3)]
     for count, found in rates.items():

@@ -43,7 +43,7 @@ def rows_of(seconds: float = SECONDS, warm_up_seconds: float = WARM_UP_SECONDS) 
         with serving_process(Installation(url, folder)) as (address, process):
             for call in CALLS.values():
                 asked = requests_of(call, call.request, world, "ours", turns)
-                with load_on(address_of(address), asked, AT_ONCE) as load:
+                with load_on(address_of(address), asked) as load:
                     load.spell(AT_ONCE, warm_up_seconds)
                     before, made, spent = resident_bytes(process.pid), 0, 0.0
                     while made < REQUESTS and spent < seconds:

@@ -85,7 +85,7 @@ def measure(rounds: int = ROUNDS, processes: int = PROCESSES, seconds: float = S
 def _load(running: ExitStack, name: str, factory: str, url: str) -> Load:
     address = running.enter_context(served(factory, **{flood.URL: url, flood.BOUNDED: "no"}))
     secret = flood.SECRET if name == EMBEDDED else _apps.SECRET
-    return running.enter_context(load_on(address, repeat(get("/jobs", secret.reveal())), AT_ONCE))
+    return running.enter_context(load_on(address, repeat(get("/jobs", secret.reveal()))))
 
 
 def _row(name: str, at_once: int, found: list[float], base: list[float]) -> dict[str, object]:

@@ -234,7 +234,7 @@ def compared(
     rounds: dict[int, tuple[list[Round], list[Round]]] = {at_once: ([], []) for at_once in durations.at_once}
     with ExitStack() as open_ones:
         loads = [
-            open_ones.enter_context(load_on(one.address, asked, max(durations.at_once)))
+            open_ones.enter_context(load_on(one.address, asked))
             for one, asked in zip((ours, twin), requests, strict=True)
         ]
         for load in loads:
