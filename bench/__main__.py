@@ -23,10 +23,10 @@ from statistics import median
 HERE = Path(__file__).parent
 ROWS, ALL, SECTION = "--rows", "all", "\n## "
 FILE_SECONDS_MAX = 240.0
-SECONDS_MAX = {"served": 420.0, "capacity": 480.0}
+SECONDS_MAX = {"served": 900.0, "capacity": 480.0}
 """Those that get longer: two databases and every call."""
 
-ALL_SECONDS_MAX = 2_400.0
+ALL_SECONDS_MAX = 3_000.0
 END_SECONDS_MAX = 30.0
 SPINS = 300
 NOTES = """Ratios are within one run, of contestants that took turns, so that what else the machine did fell on all of
