@@ -32,10 +32,10 @@ from spacekey.resolvers.services import read_service
 from spacekey.resolvers.system import System
 from spacekey.resolvers.workspaces.workspaces import missing_products
 from spacekey.schema.build import build_schema
+from spacekey.server.http.base_path import BasePath, check_base_path, route_path
 from spacekey.server.http.client_auth import ClientAuthentication
 from spacekey.server.http.dashboard import dashboard_routes
 from spacekey.server.http.errors import REALM, on_expected, on_http_exception
-from spacekey.server.http.graphiql import PATH as GRAPHIQL
 from spacekey.server.http.graphiql import graphiql_routes
 from spacekey.server.http.middleware import DeprecationHeaders, RequestLog, SameOrigin, SecurityHeaders
 from spacekey.server.http.openapi import deprecation_notices
@@ -61,11 +61,14 @@ def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawbe
 
     :param parts: the parts to build it from, in which tests pass a clock of their own.
     :param schema: another GraphQL schema, for tests.
-    :raises ConfigurationError: a product is invalid, or the database's folder cannot be created.
+    :raises ConfigurationError: a product is invalid, the database's folder cannot be created, or the path of
+        ``SPACEKEY_PUBLIC_URL`` is one of the server's own.
     """
+    routes = _routes(settings, schema if schema is not None else build_schema())
+    check_base_path("" if settings.public is None else settings.public.base_path, routes)
     parts = parts if parts is not None else build_parts(settings)
     app = Starlette(
-        routes=_routes(settings, schema if schema is not None else build_schema()),
+        routes=routes,
         middleware=_middleware(settings, parts),
         exception_handlers={
             Refusal: on_expected,
@@ -84,26 +87,29 @@ def _routes(settings: Settings, schema: strawberry.Schema) -> list[BaseRoute]:
     """Return the routes of the APIs, of the dashboard, and of GraphiQL if it is enabled."""
     if not settings.graphiql:
         return [*build_routes(schema), *dashboard_routes()]
-    return [*build_routes(schema), *dashboard_routes(graphiql=GRAPHIQL), *graphiql_routes()]
+    return [*build_routes(schema), *dashboard_routes(graphiql=True), *graphiql_routes()]
 
 
 def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
     """Return the middleware, outermost first.
 
-    The client's address is resolved first, because the log and the limits need it. The request log comes next, so that
-    it also sees what the others refuse; then security headers, the check of the origin, and authentication.
+    The base path is settled first, as all others read paths, and then the client's address, because the log and the
+    limits need it. The request log comes next, so that it also sees what the others refuse; then security headers, the
+    check of the origin, and authentication.
     """
     proxies = [
         Middleware(PeerAddress),
         Middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies)),
     ]
     notices = deprecation_notices(OPERATIONS)
+    public = settings.public
     return [
+        Middleware(BasePath, public="" if public is None else public.base_path),
         *(proxies if settings.trusted_proxies else ()),
         Middleware(RequestLog, metrics=parts.metrics),
         *([Middleware(DeprecationHeaders, notices=notices)] if notices else ()),
         Middleware(SecurityHeaders),
-        Middleware(SameOrigin, public_origin=settings.public_origin),
+        Middleware(SameOrigin, public_origin=None if public is None else public.origin),
         Middleware(ClientAuthentication, realm=REALM),
         Middleware(AnonymousWork, budget=parts.anonymous, applies=_is_api),
         Middleware(
@@ -111,7 +117,7 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
             verifier=WithServices(partial(read_service, parts.system), parts.system.clock, parts.verifier),
             realm=REALM,
             fallback_authenticator=member_of_session,
-            allowed_origins=() if settings.public_origin is None else (settings.public_origin,),
+            allowed_origins=() if public is None else (public.origin,),
             on_result=_observer(parts),
             known_scopes=frozenset(MANAGEMENT_SCOPES),
             limits=RateLimiting(parts.limits, Limit(settings.api_per_minute, settings.api_burst), parts.flood),
@@ -136,7 +142,7 @@ class PeerAddress:
 
 def _is_api(scope: Scope) -> bool:
     """Return whether a request is for GraphQL or REST. Probes and the dashboard's files cost too little to limit."""
-    path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
+    path = route_path(scope)
     return path == GRAPHQL or path.startswith(f"{API}/")
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.public_url import PublicUrl, public_url
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import Secret
 from spacekey.domain.suggest import did_you_mean_setting
@@ -109,7 +109,10 @@ class Settings:
         if not 0 <= self.port <= 65_535:
             raise _wrong("port", "write a number from 1 to 65535, or 0 for any free port")
         if self.public_url is not None:
-            _check_public_url(self.public_url)
+            try:
+                public_url(self.public_url)
+            except ConfigurationError as error:
+                raise _wrong("public_url", str(error)) from None
         if self.log_level not in LOG_LEVELS:
             raise _wrong("log_level", f"write one of {', '.join(LOG_LEVELS)}")
         if self.redis_url is not None:
@@ -183,9 +186,9 @@ class Settings:
         return cls(**given)
 
     @property
-    def public_origin(self) -> str | None:
-        """Scheme and authority of this server in browsers, if set: ``https://keys.example.com``."""
-        return None if self.public_url is None else self.public_url.rstrip("/").lower()
+    def public(self) -> PublicUrl | None:
+        """URL by which browsers know this server, if set, from which absolute URLs of its pages are made."""
+        return None if self.public_url is None else public_url(self.public_url)
 
 
 def is_service_link(variable: str, value: str) -> bool:
@@ -312,13 +315,3 @@ def _check_redis_url(url: str) -> None:
         check_redis_url(url)
     except ConfigurationError as error:
         raise _wrong("redis_url", str(error)) from None
-
-
-def _check_public_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        good = False
-    if not good or parts.username or parts.path.strip("/") or parts.query or parts.fragment:
-        raise _wrong("public_url", "write scheme and host only, such as https://keys.example.com")

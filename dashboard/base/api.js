@@ -1,5 +1,7 @@
 // The GraphQL client: one address, JSON in and out, and every way it can fail as one kind of error.
 
+import { toUrlPath } from "./base-path.js";
+
 /**
  * Why an answer did not come.
  * kind: "refused" (the server says why), "forbidden", "signed-out", "unavailable" (the server says: nothing changed),
@@ -60,7 +62,7 @@ export async function change(document, input) {
 async function post(document, variables) {
   let response;
   try {
-    response = await fetch("/graphql", {
+    response = await fetch(toUrlPath("/graphql"), {
       method: "POST",
       headers: {
         "Content-Type": "application/json",

@@ -1,9 +1,11 @@
 // The two things kept in this browser: which columns a table shows, and the theme. Nothing else is ever stored.
 
+import { toUrlPath } from "./base-path.js";
+
 /** What was chosen, or null. */
 export function chosen(name) {
   try {
-    return JSON.parse(localStorage.getItem(`spacekey.${name}`));
+    return JSON.parse(localStorage.getItem(key(name)));
   } catch {
     return null;
   }
@@ -12,9 +14,14 @@ export function chosen(name) {
 /** Keep a choice; null forgets it. A browser that refuses storage just forgets. */
 export function choose(name, value) {
   try {
-    if (value === null) localStorage.removeItem(`spacekey.${name}`);
-    else localStorage.setItem(`spacekey.${name}`, JSON.stringify(value));
+    if (value === null) localStorage.removeItem(key(name));
+    else localStorage.setItem(key(name), JSON.stringify(value));
   } catch {
     // Private windows may refuse; the choice then lasts as long as the page.
   }
+}
+
+/** Dashboards below other paths of the host share its storage, and keep choices of their own. */
+function key(name) {
+  return `spacekey${toUrlPath("")}.${name}`;
 }

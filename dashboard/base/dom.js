@@ -1,10 +1,15 @@
 // Elements from plain calls. Text always becomes text: nothing here reads HTML.
 
+import { toUrlPath } from "./base-path.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const PROPERTIES = new Set(["value", "checked", "indeterminate", "selected"]);
 let counted = 0;
 
-/** h("button", { class: "main", onclick: save }, "Save") → an element. null, undefined and false leave things out. */
+/**
+ * h("button", { class: "main", onclick: save }, "Save") → an element. null, undefined and false leave things out.
+ * An href such as "/account" is a page of the dashboard, whatever its base path.
+ */
 export function h(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
@@ -30,6 +35,7 @@ function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "href" && value.startsWith("/")) element.setAttribute(name, toUrlPath(value));
     else if (!PROPERTIES.has(name)) element.setAttribute(name, value === true ? "" : String(value));
   }
   element.append(...present(children));

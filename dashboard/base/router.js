@@ -1,5 +1,7 @@
 // Addresses and the pages that answer them. Links are ordinary links; those within the dashboard are taken over.
 
+import { pagePath, presentPath, toUrlPath } from "./base-path.js";
+
 let table = [];
 let show = null;
 let here = null;
@@ -19,7 +21,7 @@ export function startRouter(routes, shown) {
 
 /** Go to a path of the dashboard. */
 export function go(path, { replace = false } = {}) {
-  history[replace ? "replaceState" : "pushState"](null, "", path);
+  history[replace ? "replaceState" : "pushState"](null, "", toUrlPath(path));
   return render();
 }
 
@@ -31,7 +33,8 @@ export function holdPage(question) {
 /** Show the present address afresh. */
 export function render() {
   here = location.pathname + location.search;
-  const found = table.map(([pattern, page]) => [pattern.exec(location.pathname), page]).find(([match]) => match);
+  const path = presentPath();
+  const found = table.map(([pattern, page]) => [pattern.exec(path), page]).find(([match]) => match);
   return show(found?.[1] ?? null, found?.[0].groups ?? {}, new URLSearchParams(location.search));
 }
 
@@ -57,7 +60,8 @@ function takeLink(event) {
   const plain = !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey && event.button === 0;
   if (!link || !plain || event.defaultPrevented || link.target || link.hasAttribute("download")) return;
   const url = new URL(link.href);
-  if (url.origin !== location.origin || !link.getAttribute("href").startsWith("/")) return;
+  const path = link.getAttribute("href").startsWith("/") ? pagePath(url) : null;
+  if (path === null) return;
   event.preventDefault();
-  go(url.pathname + url.search);
+  go(path + url.search);
 }

@@ -1,6 +1,7 @@
 // Who is signed in. The session itself is a cookie that no script can read.
 
 import { ApiError, actAs, ask, change } from "./api.js";
+import { toUrlPath } from "./base-path.js";
 
 let person = null;
 
@@ -73,7 +74,7 @@ export async function changePassword(current, wanted) {
 /** Sign out and start afresh: nothing of the session's pages stays in memory. */
 export async function signOut() {
   await ask("mutation { signOut { __typename } }");
-  location.assign("/");
+  location.assign(toUrlPath("/"));
 }
 
 async function opened(document, input) {

@@ -1,6 +1,7 @@
 // Members of a workspace and their roles, and those who were invited.
 
 import { ask, change } from "../base/api.js";
+import { toUrlPath } from "../base/base-path.js";
 import { h } from "../base/dom.js";
 import { whyNot } from "../base/expand.js";
 import { EMAIL_LENGTH_MAX } from "../base/limits.js";
@@ -98,7 +99,7 @@ async function addMember(workspace) {
 }
 
 function showInvitation({ invitation, invitationCode }) {
-  const page = `${location.origin}/invitation`;
+  const page = location.origin + toUrlPath("/invitation");
   const next = h(
     "p",
     {},

@@ -86,11 +86,10 @@ function place({ workspace, space }) {
 function person() {
   if (!who()) return null;
   const called = calledBy(who());
-  const graphiql = document.querySelector("meta[name=graphiql]")?.content;
   const items = [
     { label: "Your account", act: () => go("/account") },
     // Development only: the server says so in the page.
-    ...(graphiql ? [{ label: "GraphiQL", href: graphiql }] : []),
+    ...(document.querySelector("meta[name=graphiql]") ? [{ label: "GraphiQL", href: "/graphiql" }] : []),
     { label: "Sign out", act: () => signOut().catch((error) => say(error.message)) },
   ];
   return menuButton({

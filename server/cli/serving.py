@@ -95,7 +95,7 @@ def demo(
     from spacekey.server.serving.serve import serve as serve_until_stopped
 
     def listening(address: str) -> None:
-        print(requests_text(facts, settings.public_url or address), flush=True)
+        print(requests_text(facts, address if settings.public is None else settings.public.url("")), flush=True)
 
     serve_until_stopped(settings, on_start=listening)
 

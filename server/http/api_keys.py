@@ -34,6 +34,7 @@ from spacekey.resolvers.workspaces.lists import Place
 from spacekey.server.context import known_caller, known_principal, parts_of
 from spacekey.server.timestamps import written
 
+from .base_path import base_path, route_path
 from .preconditions import entity_tag, preconditions_of
 from .request_models import ChangeApiKey, CreateApiKey, ListApiKeys, NoQuery, RevokeApiKey, RotateApiKey, Waiting
 from .requests import (
@@ -73,9 +74,9 @@ async def create_api_key(request: Request) -> Response:
     sent = await json_object(request)
     body = validated(CreateApiKey, sent, _exclusive(sent))
     try:
-        return _issued(await _create(request, body, _once(request, sent)))
+        return _issued(request, await _create(request, body, _once(request, sent)))
     except Replayed as replayed:
-        return _replayed(replayed)
+        return _replayed(request, replayed)
 
 
 @requires("tokens:read")
@@ -158,8 +159,8 @@ async def rotate_api_key(request: Request) -> Response:
             precondition=_precondition(request),
         )
     except Replayed as replayed:
-        return _replayed(replayed)
-    return _issued(issued)
+        return _replayed(request, replayed)
+    return _issued(request, issued)
 
 
 async def _create(request: Request, body: CreateApiKey, once: IdempotentRequest | None) -> Issued:
@@ -216,21 +217,21 @@ def _expiry(request: Request, body: CreateApiKey | ChangeApiKey | RotateApiKey) 
 def _once(request: Request, sent: Mapping[str, object]) -> IdempotentRequest | None:
     """Return the request with its ``Idempotency-Key``; None if it has none."""
     key = idempotency_key(request)
-    return None if key is None else idempotent_request(key, {"path": request.url.path, "body": sent})
+    return None if key is None else idempotent_request(key, {"path": route_path(request.scope), "body": sent})
 
 
-def _issued(issued: Issued) -> Response:
-    return NEW_API_KEY.response(created(issued), 201, _location(issued.view))
+def _issued(request: Request, issued: Issued) -> Response:
+    return NEW_API_KEY.response(created(issued), 201, _location(request, issued.view))
 
 
-def _replayed(replayed: Replayed) -> Response:
+def _replayed(request: Request, replayed: Replayed) -> Response:
     answer: ReplayedApiKey = {**shown(replayed.view), "replayed": True, "detail": str(replayed)}
-    return REPLAYED_API_KEY.response(answer, 200, {**_location(replayed.view), "Idempotent-Replayed": "true"})
+    return REPLAYED_API_KEY.response(answer, 200, {**_location(request, replayed.view), "Idempotent-Replayed": "true"})
 
 
-def _location(view: TokenView) -> dict[str, str]:
+def _location(request: Request, view: TokenView) -> dict[str, str]:
     """Return the headers that say where a key is, and in which state."""
-    return {"Location": f"/api/v1/api-keys/{view.token.id}", "ETag": entity_tag(shown(view))}
+    return {"Location": f"{base_path(request.scope)}/api/v1/api-keys/{view.token.id}", "ETag": entity_tag(shown(view))}
 
 
 def _changed(changed: Changed) -> Response:

@@ -28,6 +28,7 @@ from spacekey.resolvers.tokens.revoke import revoke_own
 from spacekey.server.context import facts_of, parts_of
 from spacekey.server.services import ServicePrincipal
 
+from .base_path import route_path
 from .errors import NO_STORE, response_to
 from .requests import FORM_BYTES_MAX, FORM_TYPE, BadBody, form_pairs, media_type
 
@@ -56,7 +57,7 @@ class ClientAuthentication:
         self._realm = realm
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in OAUTH_PATHS:
+        if scope["type"] != "http" or route_path(scope) not in OAUTH_PATHS:
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive)
@@ -67,7 +68,7 @@ class ClientAuthentication:
             await answer.refuse(error, scope, receive)
             return
         presented = _bearer(request) if credentials is None else credentials.secret
-        if scope["path"] == REVOKE_PATH and presented and fields.get("token") == presented:
+        if route_path(scope) == REVOKE_PATH and presented and fields.get("token") == presented:
             answer.own = partial(_revoked, request, Secret(presented))
         if credentials is not None:
             # In the same scope object, which the request log reads after the response.

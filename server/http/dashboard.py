@@ -21,6 +21,8 @@ from starlette.routing import BaseRoute, Route
 from spacekey.domain.errors import ConfigurationError
 from spacekey.middleware.routing.endpoints import public
 
+from .base_path import base_path
+
 PAGES = ("/", "/account", "/invitation", "/workspace/{rest:path}", "/space/{rest:path}", "/token/{rest:path}")
 
 POLICY = "; ".join(
@@ -47,23 +49,29 @@ _PAGE_HEADERS = {
 ENTRY = "app.js"
 STYLES = ("tokens.css", "base.css", "controls.css", "layout.css", "table.css", "dialog.css", "pieces.css")
 ASSETS = "/assets/"
+BASE = "{base}"
+"""Stands for the base path in the page's source."""
 _IMPORT = re.compile(r'^import \{([\w\s,$]*)\} from "(\.[^"]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.MULTILINE)
 _OTHER = re.compile(r"^(?:import|export)\b.*|\bimport\(.*|\bimport\.meta\b.*", re.MULTILINE)
 
 
-def dashboard_routes(folder: Path | None = None, *, graphiql: str | None = None) -> list[BaseRoute]:
+def dashboard_routes(folder: Path | None = None, *, graphiql: bool = False) -> list[BaseRoute]:
     """Return the routes. The files are read and compressed now.
 
     :param folder: the dashboard's folder; None for the packaged one.
-    :param graphiql: the address of GraphiQL, to which the page links; None if it is disabled.
+    :param graphiql: whether the page links to GraphiQL.
     :raises ConfigurationError: the modules cannot be joined.
     """
     files = dashboard_files(folder if folder is not None else packaged_dashboard(), graphiql)
 
+    @lru_cache(maxsize=16)
+    def page_below(base: str) -> File:
+        return page_file(files.html, base)
+
     @public
     async def page(request: Request) -> Response:
-        return _answer(request, files.page, _PAGE_HEADERS)
+        return _answer(request, page_below(base_path(request.scope)), _PAGE_HEADERS)
 
     @public
     async def asset(request: Request) -> Response:
@@ -97,7 +105,10 @@ def _takes_gzip(request: Request) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """File of the dashboard: its address, its content plain and compressed, and its Subresource Integrity digest."""
+    """File of the dashboard: its content plain and compressed, and its Subresource Integrity digest.
+
+    ``path`` is the one below the base path.
+    """
 
     path: str
     media_type: str
@@ -108,9 +119,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class DashboardFiles:
-    """The dashboard's page, and the files that it loads, by name."""
+    """The dashboard's page, in which addresses begin with :data:`BASE`, and the files that it loads, by name."""
 
-    page: File
+    html: str
     assets: dict[str, File]
 
 
@@ -120,10 +131,10 @@ def packaged_dashboard() -> Path:
 
 
 @lru_cache(maxsize=4)
-def dashboard_files(folder: Path, graphiql: str | None = None) -> DashboardFiles:
+def dashboard_files(folder: Path, graphiql: bool = False) -> DashboardFiles:
     """Read the dashboard, once in a process, as the files of a package do not change while it runs.
 
-    :param graphiql: the address of GraphiQL, which the page reads; None if it is disabled.
+    :param graphiql: whether the page links to GraphiQL.
     :raises ConfigurationError: the modules cannot be joined.
     """
     styles = "".join((folder / "style" / name).read_text(encoding="utf-8") for name in STYLES)
@@ -132,11 +143,16 @@ def dashboard_files(folder: Path, graphiql: str | None = None) -> DashboardFiles
     icon = _file("icon", "svg", "image/svg+xml", (folder / "icon.svg").read_text(encoding="utf-8"))
     html = (folder / "index.html").read_text(encoding="utf-8")
     for file, name in ((script, "app.js"), (style, "app.css"), (icon, "icon.svg")):
-        html = html.replace(f'"/{name}"', f'"{file.path}"').replace(f"integrity-of-{name}", file.integrity)
-    if graphiql is not None:
-        html = html.replace("</head>", f'<meta name="graphiql" content="{graphiql}">\n</head>')
+        html = html.replace(f'"{BASE}/{name}"', f'"{BASE}{file.path}"').replace(f"integrity-of-{name}", file.integrity)
+    if graphiql:
+        html = html.replace("</head>", '<meta name="graphiql" content="enabled">\n</head>')
     assets = {file.path.removeprefix(ASSETS): file for file in (script, style, icon)}
-    return DashboardFiles(page=_file("index", "html", "text/html; charset=utf-8", html), assets=assets)
+    return DashboardFiles(html=html, assets=assets)
+
+
+def page_file(html: str, base: str) -> File:
+    """Return the page of an app with this base path, which is percent-encoded and so has no character of HTML's."""
+    return _file("index", "html", "text/html; charset=utf-8", html.replace(BASE, base))
 
 
 def _file(stem: str, extension: str, media_type: str, text: str) -> File:

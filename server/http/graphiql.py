@@ -16,6 +16,8 @@ from starlette.routing import BaseRoute, Route
 
 from spacekey.middleware.routing.endpoints import public
 
+from .base_path import base_path
+
 PATH = "/graphiql"
 _FROM = "https://unpkg.com"
 _SCRIPTS = {
@@ -37,7 +39,7 @@ const place = document.getElementById("graphiql");
 if (window.GraphiQL === undefined) {
   place.textContent = "GraphiQL could not be loaded from unpkg.com.";
 } else {
-  const fetcher = GraphiQL.createFetcher({ url: "/graphql" });
+  const fetcher = GraphiQL.createFetcher({ url: place.dataset.endpoint });
   ReactDOM.createRoot(place).render(React.createElement(GraphiQL, { fetcher, shouldPersistHeaders: false }));
 }
 """
@@ -45,10 +47,11 @@ if (window.GraphiQL === undefined) {
 
 def graphiql_routes() -> list[BaseRoute]:
     """Return the page's route. Its requests carry the user's own session or headers, and have no further rights."""
-    html, policy = _page().encode(), _policy()
+    policy = _policy()
 
     @public
-    async def page(_request: Request) -> Response:
+    async def page(request: Request) -> Response:
+        html = _page(f"{base_path(request.scope)}/graphql")
         return Response(html, headers={"Content-Security-Policy": policy}, media_type="text/html; charset=utf-8")
 
     return [Route(PATH, page, methods=["GET"])]
@@ -71,7 +74,7 @@ def _policy() -> str:
     )
 
 
-def _page() -> str:
+def _page(endpoint: str) -> str:
     scripts = "\n".join(
         f'<script crossorigin src="{address}" integrity="{digest}"></script>' for address, digest in _SCRIPTS.items()
     )
@@ -86,7 +89,7 @@ def _page() -> str:
 <style>body {{ margin: 0 }} #graphiql {{ height: 100vh }}</style>
 </head>
 <body>
-<div id="graphiql">Loading…</div>
+<div id="graphiql" data-endpoint="{endpoint}">Loading…</div>
 {scripts}
 <script>{_START}</script>
 </body>

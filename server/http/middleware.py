@@ -22,6 +22,7 @@ from spacekey.models.engine.store import watched_changes
 from spacekey.server.context import REQUEST_ID
 from spacekey.server.metrics import Metrics
 
+from .base_path import route_path
 from .errors import NO_STORE, REALM, broken
 from .requests import JSON_TYPE, MERGE_PATCH_TYPE, media_type
 from .session_cookie import has_cookie
@@ -202,7 +203,7 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        added = (*_ALWAYS, _POLICY, *((_NO_STORE,) if scope["path"].startswith(_API) else ()))
+        added = (*_ALWAYS, _POLICY, *((_NO_STORE,) if route_path(scope).startswith(_API) else ()))
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -24,10 +24,12 @@ from spacekey.middleware.rules.marks import access_of
 from spacekey.middleware.rules.requirement import Requirement
 from spacekey.server.metrics import build_version
 
+from .base_path import base_path
 from .examples import ANSWERS, BODIES, ENTITY_TAG, REQUEST_ID, oauth_example, problem_example
 from .request_models import NoQuery
 from .requests import JSON_TYPE, RequestModel
 from .response_models import Answer, GraphQLResult, OAuthError, Problem
+from .session_cookie import cookie_name
 
 Json = dict[str, Any]
 Callers = Literal["tokens and people", "oauth clients", "graphql", "everyone"]
@@ -122,7 +124,7 @@ _HEADERS: dict[str, Json] = {
     "Set-Cookie": {
         "description": "The session of a person who has signed in or out.",
         "schema": {"type": "string"},
-        "example": "__Host-spacekey=…; Path=/; Secure; HttpOnly; SameSite=Lax",
+        "example": "__Host-spacekey=…; Path=/; Secure; HttpOnly; SameSite=Strict",
     },
     "Deprecation": {
         "description": "Since when the operation is deprecated (RFC 9745). Only for a deprecated operation.",
@@ -268,10 +270,10 @@ class _Generator(GenerateJsonSchema):
         return NoDefault if default is None or default is UNSET else default
 
 
-def document(operations: Sequence[Operation], root: str = "") -> Json:
+def document(operations: Sequence[Operation], base: str = "") -> Json:
     """Return the OpenAPI document of these operations.
 
-    :param root: the path under which the server is mounted, without a slash at the end.
+    :param base: the base path of the app, as it is written in URLs.
     """
     schemas = _schemas(operations)
     paths: Json = {}
@@ -286,12 +288,13 @@ def document(operations: Sequence[Operation], root: str = "") -> Json:
             "version": build_version(),
             "summary": "API tokens: create, verify, rotate and revoke them.",
             "description": "Manage API tokens, which this API calls API keys, and verify them. Everything else, such "
-            "as members and roles, is in the GraphQL API at `/graphql`.\n\n"
+            "as members and roles, is in the GraphQL API at "
+            f"`{base}/graphql`.\n\n"
             "Errors are problem documents (RFC 9457) with a `code` for programs. Expect new members in answers, and "
             "new values of `code` and other enums.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": root or "/", "description": "This server."}],
+        "servers": [{"url": base or "/", "description": "This server."}],
         "security": [{"token": []}, {"session": []}],
         "tags": [{"name": tag, "description": _TAGS[tag]} for tag in tags],
         "paths": paths,
@@ -310,7 +313,7 @@ def document(operations: Sequence[Operation], root: str = "") -> Json:
                 "session": {
                     "type": "apiKey",
                     "in": "cookie",
-                    "name": "__Host-spacekey",
+                    "name": cookie_name(base),
                     "description": "The session of a person who has signed in, in a page of this server.",
                 },
                 "client": {
@@ -347,13 +350,13 @@ def deprecation_notices(operations: Sequence[Operation]) -> dict[tuple[str, str]
 def openapi_endpoint(operations: Sequence[Operation]) -> Callable[[Request], Any]:
     """Return the endpoint of ``GET /api/v1/openapi.json``. The first request generates the document."""
 
-    @cache
-    def text(root: str) -> str:
-        return json.dumps(document(operations, root), ensure_ascii=False, separators=(",", ":"))
+    @lru_cache(maxsize=4)
+    def text(base: str) -> str:
+        return json.dumps(document(operations, base), ensure_ascii=False, separators=(",", ":"))
 
     @public
     async def openapi(request: Request) -> Response:
-        return Response(text(request.scope.get("root_path", "")), media_type=JSON_TYPE)
+        return Response(text(base_path(request.scope)), media_type=JSON_TYPE)
 
     return openapi
 

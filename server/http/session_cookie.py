@@ -1,13 +1,15 @@
 """Session cookie of the dashboard: hidden from scripts, sent only to this host and only from its own pages.
 
 ``__Host-`` makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis §4.1.3.2). Chrome, Firefox and Edge take
-such a cookie from http://localhost too; everywhere else signing in needs HTTPS.
+such a cookie from http://localhost too; everywhere else signing in needs HTTPS. As such a cookie has no path of its
+own, the base path is part of its name: apps below several paths of one host each read only their own.
 """
 
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import lru_cache, partial
+from hashlib import sha256
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -17,12 +19,24 @@ from spacekey.domain.secret import Secret
 from spacekey.resolvers.accounts.sessions import SignedIn, session_outcome
 from spacekey.server.context import parts_of
 
+from .base_path import base_path
+
 COOKIE = "__Host-spacekey"
+"""Name of the cookie of an app that has the whole host."""
 
 PERSON = "spacekey-person"
 """Header with the account that a page acts as. Tabs share the cookie, and another tab may have signed in since."""
 
 _SHAPE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+
+
+@lru_cache(maxsize=64)
+def cookie_name(base: str) -> str:
+    """Return the name of the session cookie of an app with this base path.
+
+    The path itself may have characters that no name has (RFC 6265 §4.1.1), so its digest stands for it.
+    """
+    return f"{COOKIE}-{sha256(base.encode()).hexdigest()[:16]}" if base else COOKIE
 
 
 def has_cookie(connection: HTTPConnection) -> bool:
@@ -37,8 +51,9 @@ def cookie_secret(connection: HTTPConnection) -> Secret | None:
 
 
 def _values(connection: HTTPConnection) -> list[str]:
+    wanted = cookie_name(base_path(connection.scope))
     pairs = (part.partition("=") for value in connection.headers.getlist("cookie") for part in value.split(";"))
-    return [text.strip() for name, _, text in pairs if name.strip() == COOKIE]
+    return [text.strip() for name, _, text in pairs if name.strip() == wanted]
 
 
 async def member_of_session(connection: HTTPConnection) -> AuthenticationResult:
@@ -73,6 +88,7 @@ class CookieSession:
 
     def __init__(self, connection: HTTPConnection) -> None:
         self._secret = cookie_secret(connection)
+        self._name = cookie_name(base_path(connection.scope))
         self._system = parts_of(connection).system
         self._answer: str | None = None
 
@@ -84,11 +100,11 @@ class CookieSession:
     def open(self, signed_in: SignedIn) -> None:
         """Start a new session with the response."""
         seconds = int((signed_in.expires_at - self._system.clock()).total_seconds())
-        self._answer = _set_cookie(signed_in.secret.reveal(), max(seconds, 0))
+        self._answer = _set_cookie(self._name, signed_in.secret.reveal(), max(seconds, 0))
 
     def close(self) -> None:
         """End the session with the response."""
-        self._answer = _set_cookie("", 0)
+        self._answer = _set_cookie(self._name, "", 0)
 
     def answer(self, response: Response) -> None:
         """Set or delete the cookie on the response."""
@@ -96,5 +112,5 @@ class CookieSession:
             response.headers.append("Set-Cookie", self._answer)
 
 
-def _set_cookie(value: str, seconds: int) -> str:
-    return f"{COOKIE}={value}; Max-Age={seconds}; Path=/; Secure; HttpOnly; SameSite=Strict"
+def _set_cookie(name: str, value: str, seconds: int) -> str:
+    return f"{name}={value}; Max-Age={seconds}; Path=/; Secure; HttpOnly; SameSite=Strict"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.product_file import load_products
+from spacekey.domain.public_url import PublicUrl
 from spacekey.domain.secret import Secret
 from spacekey.server.limits import build_limiter
 from spacekey.server.metrics import Metrics
@@ -36,7 +37,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_PORT", "-1", "65535"),
     ("SPACEKEY_PUBLIC_URL", "keys.example.com", "https://keys.example.com"),
     ("SPACEKEY_PUBLIC_URL", "ftp://keys.example.com", "https://keys.example.com"),
-    ("SPACEKEY_PUBLIC_URL", "https://keys.example.com/path", "https://keys.example.com"),
+    ("SPACEKEY_PUBLIC_URL", "https://keys.example.com/a/../b", "https://example.com/keys"),
     ("SPACEKEY_PUBLIC_URL", "https://keys.example.com:port", "https://keys.example.com"),
     ("SPACEKEY_PUBLIC_URL", "https://user@keys.example.com", "https://keys.example.com"),
     ("SPACEKEY_LOG_LEVEL", "loud", "debug, info"),
@@ -130,7 +131,7 @@ def test_every_variable_is_read() -> None:
         graphiql=True,
         operator="Ada",
     )
-    assert settings.public_origin == "https://keys.example.com"
+    assert settings.public == PublicUrl("https://keys.example.com")
 
 
 def test_without_any_variable_the_four_examples_are_served_from_sqlite() -> None:

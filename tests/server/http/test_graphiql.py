@@ -36,7 +36,7 @@ async def test_the_dashboard_links_to_it_and_stays_as_strict(tmp_path: Path) -> 
         without = await asking.get("/")
     async with client(tmp_path, graphiql=True) as asking:
         page = await asking.get("/")
-    assert '<meta name="graphiql" content="/graphiql">' in page.text
+    assert '<meta name="graphiql" content="enabled">' in page.text
     assert policy_of(page) == policy_of(without)
 
 
