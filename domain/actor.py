@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,18 +20,19 @@ _LEGACY_UNKNOWN_PERSON_ID = "nobody"
 
 
 class ActorKind(StrEnum):
-    """Kind of an actor."""
+    """Kind of an actor. ``EXTERNAL`` is a user of an application that has Spacekey inside, by that application's id."""
 
     PERSON = "person"
     TOKEN = "token"  # noqa: S105 - a kind, not a secret
     OPERATOR = "operator"
     SERVICE = "service"
+    EXTERNAL = "external"
     SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Person, token, operator, service or system that did something.
+    """Person, token, operator, service, external user or system that did something.
 
     ``kind`` and ``id`` identify it. ``name`` is its name at that moment: people choose it, it need not be unique, and
     it is empty once a person was erased.
@@ -46,12 +46,16 @@ class Actor:
 SYSTEM_ACTOR = Actor(ActorKind.SYSTEM, SYSTEM_ID, SYSTEM_ID)
 
 
-_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}", re.ASCII)
+ACTOR_ID_LENGTH_MAX = 200
+"""Maximum length of the id of an external user, in characters. Spacekey's own ids are shorter."""
 
 
 def is_actor_id(text: str) -> bool:
-    """Return whether an actor can have this id: a name with a blank, a capital letter or an ``@`` cannot be one."""
-    return _ID.fullmatch(text) is not None
+    """Return whether an actor can have this id: 1 to 200 visible characters without blanks at the ends.
+
+    Applications choose the ids of their users, so an id may be a number, a UUID or an email address.
+    """
+    return 1 <= len(text) <= ACTOR_ID_LENGTH_MAX and text.isprintable() and text == text.strip()
 
 
 def kind_of(actor_id: str) -> ActorKind:

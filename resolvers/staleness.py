@@ -27,7 +27,7 @@ from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidIn
 from spacekey.models.queries.settings import hold_staleness, read_setting, write_setting
 from spacekey.models.tables.audit import SYSTEM_CHAIN
 from spacekey.models.tables.setting import MAX_STALENESS, STALENESS_CHANGES, STALENESS_WAIT
-from spacekey.resolvers.access.caller import Caller, Operator
+from spacekey.resolvers.access.caller import Caller, Operator, acts_as_operator
 from spacekey.resolvers.audit.log import actor_of, record
 
 from .system import System
@@ -154,8 +154,8 @@ async def taking_away(system: System, caller: Caller) -> AsyncIterator[None]:
 
     :raises ServiceUnavailable: if the caller has :data:`WAITING_MAX` such changes in progress; nothing was changed.
     """
-    # The operator's commands end by themselves, and the operator is trusted not to exhaust the machine.
-    with place_to_wait(system, "" if isinstance(caller, Operator) else caller.id, WAITING_MAX):
+    # The operator's commands end by themselves; the operator and a host application are trusted with their machine.
+    with place_to_wait(system, "" if acts_as_operator(caller) else caller.id, WAITING_MAX):
         try:
             yield
         except (NotFound, Conflict, PreconditionFailed):

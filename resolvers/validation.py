@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
-from spacekey.domain.actor import is_actor_id
+from spacekey.domain.actor import ACTOR_ID_LENGTH_MAX, is_actor_id
 from spacekey.domain.clock import EXAMPLE_MOMENT
 from spacekey.domain.refusal import Fault, Faults, InputCode, InvalidInput
 from spacekey.domain.suggest import known_instead, near
@@ -91,12 +91,12 @@ def is_slug(text: str) -> bool:
 def clean_actor_id(field: str, text: str) -> str:
     """Return the id of an actor to search for.
 
-    :raises InvalidInput: if no actor can have it, as for a name.
+    :raises InvalidInput: if no actor can have it.
     """
     if not is_actor_id(text):
         raise InvalidInput(
             field,
-            "Write an id, such as usr_… or key_…: names are chosen freely and identify nothing.",
+            f"Write an id of 1 to {ACTOR_ID_LENGTH_MAX} visible characters, such as usr_… or key_….",
             InputCode.INVALID_FORMAT,
         )
     return text

@@ -9,6 +9,7 @@ const KINDS = {
   TOKEN: "token",
   OPERATOR: "operator",
   SERVICE: "service",
+  EXTERNAL: "app user",
   SYSTEM: "Spacekey itself",
 };
 
@@ -19,7 +20,7 @@ const ONLY_ONE = new Set(["OPERATOR", "SYSTEM"]);
 export function actorName({ kind, actorId, name, unproven }) {
   const badge = h("span", { class: "badge" }, KINDS[kind] ?? kind);
   if (ONLY_ONE.has(kind)) return h("span", { class: "actor", title: actorId }, badge);
-  const shown = name || h("span", { class: "quiet" }, "erased");
+  const shown = name || (kind === "EXTERNAL" ? actorId : h("span", { class: "quiet" }, "erased"));
   const named = kind === "TOKEN" ? h("a", { href: `/token/${actorId}` }, shown) : shown;
   const mark = unproven ? unprovenMark() : null;
   return h("span", { class: "actor", title: actorId }, named, mark, " ", badge);

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.actor import ActorKind
 from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
 from spacekey.models.tables.token import Token
 from spacekey.models.tables.user import Invitation, User, UserSession
@@ -130,7 +132,10 @@ async def invitations_accepted_by(session: AsyncSession, user_id: str) -> list[s
 async def erase_actor(session: AsyncSession, user_id: str) -> int:
     """Remove the actor's personal fields from the person's audit events, and return how many there were."""
     statement = update(AuditEvent).where(
-        _in_any_chain(), col(AuditEvent.actor_id) == user_id, col(AuditEvent.actor_erased).is_(False)
+        _in_any_chain(),
+        col(AuditEvent.actor_id) == user_id,
+        _is_person(col(AuditEvent.actor_kind)),
+        col(AuditEvent.actor_erased).is_(False),
     )
     gone = statement.values(actor_name="", ip="", user_agent="", actor_salt=None, actor_erased=True)
     return (await session.exec(gone.execution_options(synchronize_session=False))).rowcount
@@ -156,7 +161,9 @@ async def erase_target(session: AsyncSession, ids: Iterable[str]) -> int:
 
 async def erase_creator(session: AsyncSession, user_id: str) -> int:
     """Remove the creator's name from the tokens that the person created, and return how many there were."""
-    statement = update(Token).where(col(Token.created_by_id) == user_id, col(Token.created_by_name) != "")
+    statement = update(Token).where(
+        col(Token.created_by_id) == user_id, _is_person(col(Token.created_by_kind)), col(Token.created_by_name) != ""
+    )
     return (await session.exec(statement.values(created_by_name=""))).rowcount
 
 
@@ -184,6 +191,11 @@ async def delete_account(
         delete(User).where(col(User.id) == user.id),
     ):
         await session.exec(statement.execution_options(synchronize_session=False))
+
+
+def _is_person(kind: Mapped[str | None]) -> ColumnElement[bool]:
+    """Return the condition that an actor is a person with an account, not a host's user with the same id."""
+    return func.coalesce(kind, ActorKind.PERSON.value) == ActorKind.PERSON.value
 
 
 def _without_address(facts: dict[str, object]) -> dict[str, object]:

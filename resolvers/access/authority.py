@@ -20,8 +20,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.ids import WORKSPACE, id_prefix
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Kind
-from spacekey.domain.product import OWNER_ROLE, Product, RoleTable, expand
-from spacekey.domain.refusal import Forbidden, NotFound
+from spacekey.domain.product import OWNER_ROLE, Product, RoleTable, expand, unresolved
+from spacekey.domain.refusal import Fault, Faults, Forbidden, InputCode, NotFound
 from spacekey.domain.scope import INTROSPECT, MANAGEMENT_SCOPES
 from spacekey.domain.token_state import refusal_reason
 from spacekey.models.engine.reading import Reader
@@ -32,8 +32,9 @@ from spacekey.models.tables.records import AnyToken, AnyWorkspace
 from spacekey.models.tables.token import Token
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.system import System
+from spacekey.resolvers.validation import unknown
 
-from .caller import Caller, MemberCaller, Operator, ServiceCaller, TokenCaller
+from .caller import Caller, HostCaller, MemberCaller, Operator, ServiceCaller, TokenCaller, acts_as_operator
 from .entitlements import roles_from, scopes_of
 
 READ = "workspace:read"
@@ -66,8 +67,13 @@ class Authority:
             raise Forbidden(missing)
 
     def lacking(self, scopes: frozenset[str]) -> frozenset[str]:
-        """Return the scopes that the caller does not hold and so must not grant. An operator lacks none."""
-        return frozenset() if isinstance(self.caller, Operator) else scopes - self.scopes
+        """Return the scopes that the caller does not hold and so must not grant.
+
+        An operator lacks none, and neither does a host application, unless it named what it is held to.
+        """
+        if isinstance(self.caller, HostCaller) and self.caller.granted_by is not None:
+            return scopes - self.expand(self.caller.granted_by)
+        return frozenset() if acts_as_operator(self.caller) else scopes - self.scopes
 
     def covers(self, token: AnyToken) -> bool:
         """Return whether the caller may see the token."""
@@ -148,9 +154,7 @@ async def authorities_in(system: System, caller: Caller, workspace_ids: Iterable
     return await system.store.read(lambda reader: authorities(reader, system, caller, workspace_ids))
 
 
-async def own_authorities(
-    reader: Reader, system: System, caller: MemberCaller | TokenCaller | ServiceCaller
-) -> list[Authority]:
+async def own_authorities(reader: Reader, system: System, caller: Caller) -> list[Authority]:
     """Return the caller's authority in each workspace that it belongs to, at most 500 of them.
 
     Workspaces whose product is not loaded in this process are left out.
@@ -275,23 +279,41 @@ async def _authority_of_token(
     return {workspace.id: held} if workspace.id in wanted else {}
 
 
-def _servers_authority(system: System, caller: Operator | ServiceCaller, workspace: AnyWorkspace) -> Authority:
-    """Return the authority of the operator, or of a service over the workspaces of its product.
+def _servers_authority(
+    system: System, caller: Operator | ServiceCaller | HostCaller, workspace: AnyWorkspace
+) -> Authority:
+    """Return the authority of the operator, of a service over the workspaces of its product, or of a host application.
 
-    :raises NotFound: if the workspace belongs to another product than the service's.
+    :raises NotFound: if the workspace belongs to another product than the service's, or than those that the host
+        application has loaded.
+    :raises InvalidInput: if the host application is held to a name that the workspace does not have.
     """
+    if isinstance(caller, HostCaller) and workspace.product not in system.products:
+        raise NotFound("workspace")
     product = system.product(workspace.product)
-    operator = isinstance(caller, Operator)
+    operator = acts_as_operator(caller)
     if isinstance(caller, ServiceCaller) and workspace.product != caller.product:
         raise NotFound("workspace")
+    roles = roles_from(product, workspace.roles)
+    if isinstance(caller, HostCaller) and caller.granted_by is not None:
+        _check_granted_by(product, roles, caller.granted_by)
     return Authority(
         caller=caller,
         workspace=workspace,
         product=product,
-        roles=roles_from(product, workspace.roles),
+        roles=roles,
         scopes=product.known_scopes | frozenset(MANAGEMENT_SCOPES) if operator else frozenset((INTROSPECT,)),
         grants=(OWNER_ROLE,) if operator else (),
     )
+
+
+def _check_granted_by(product: Product, roles: RoleTable, granted_by: tuple[str, ...]) -> None:
+    faults = Faults()
+    for number, name in enumerate(granted_by):
+        if unresolved(product, [name], roles):
+            known = {*product.known_scopes, *product.shorthands, *roles}
+            faults.add(Fault(("granted_by", str(number)), InputCode.UNKNOWN_VALUE, unknown("scope", name, known)))
+    faults.raise_found()
 
 
 async def _space_is_gone(session: AsyncSession, token: Token) -> bool:

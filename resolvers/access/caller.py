@@ -1,9 +1,9 @@
-"""Callers: members, tokens, operators and services, each a type of its own."""
+"""Callers: members, tokens, operators, services and host applications, each a type of its own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from spacekey.domain.actor import OPERATOR_ID, Actor, ActorKind
 from spacekey.domain.principal import Kind, Principal
@@ -94,7 +94,43 @@ class ServiceCaller:
         return Actor(ActorKind.SERVICE, self.id, self.name)
 
 
-Caller: TypeAlias = MemberCaller | TokenCaller | Operator | ServiceCaller
+@dataclass(frozen=True, slots=True)
+class HostCaller:
+    """An application that has Spacekey in its own process. Never made from a request to this server.
+
+    In the workspaces of the products that its process has loaded it may do what the operator may.
+
+    :param by: the application's user that it acts for; None if it acts for itself, which is recorded as the operator.
+    :param granted_by: names of scopes, shorthands and roles beyond which it grants nothing; None for no such bound.
+    """
+
+    request: RequestFacts
+    by: Actor | None = None
+    granted_by: tuple[str, ...] | None = None
+    credential: str = "host application"
+
+    @property
+    def id(self) -> str:
+        """The id of the user that it acts for, else the operator's."""
+        return self.actor.id
+
+    @property
+    def name(self) -> str:
+        """The name of the user that it acts for, else the operator's."""
+        return self.actor.name
+
+    @property
+    def actor(self) -> Actor:
+        """The user that it acts for, or the operator, for the audit log and lists."""
+        return self.by or Actor(ActorKind.OPERATOR, OPERATOR_ID, OPERATOR_ID)
+
+
+Caller: TypeAlias = MemberCaller | TokenCaller | Operator | ServiceCaller | HostCaller
+
+
+def acts_as_operator(caller: Caller) -> TypeGuard[Operator | HostCaller]:
+    """Return whether the caller may do what is reserved for the operator, in the workspaces that it reaches."""
+    return isinstance(caller, Operator | HostCaller)
 
 
 def caller_of(principal: Principal, request: RequestFacts) -> MemberCaller | TokenCaller:

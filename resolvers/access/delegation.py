@@ -18,7 +18,7 @@ from spacekey.domain.secret import LIVE
 from spacekey.models.tables.token import Token
 
 from .authority import Authority
-from .caller import MemberCaller, Operator
+from .caller import HostCaller, MemberCaller, acts_as_operator
 from .entitlements import plan_of, policy_of
 
 
@@ -108,8 +108,14 @@ def _check_environment(authority: Authority, after: Power) -> None:
 
 def _check_known(authority: Authority, after: Power, doing: str | None) -> None:
     gone = unresolved(authority.product, after.grants, authority.roles)
-    if gone and not isinstance(authority.caller, Operator):
+    if gone and not _is_unbound(authority):
         raise ScopeNotAllowed(gone, doing, gone=True)
+
+
+def _is_unbound(authority: Authority) -> bool:
+    """Return whether the caller may grant names that give nothing now: the operator, or a host without a ceiling."""
+    caller = authority.caller
+    return acts_as_operator(caller) and not (isinstance(caller, HostCaller) and caller.granted_by is not None)
 
 
 def _check_ceiling(authority: Authority, after: Power, doing: str | None) -> None:
@@ -126,6 +132,8 @@ def _check_ceiling(authority: Authority, after: Power, doing: str | None) -> Non
         return
     plan = plan_of(authority.product, authority.workspace)
     own = expand(authority.product, authority.grants, authority.roles)
+    if isinstance(authority.caller, HostCaller):  # what it lacks is beyond its ceiling, not beyond the plan
+        raise ScopeNotAllowed(lacking, doing)
     if plan is not None and plan.scopes is not None and lacking <= own:
         raise PlanLimit(plan.name, f"The plan '{plan.title}' does not include: {', '.join(sorted(lacking))}.")
     raise ScopeNotAllowed(lacking, doing)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.actor import SYSTEM_ACTOR, Actor
+from spacekey.domain.actor import SYSTEM_ACTOR, Actor, ActorKind
 from spacekey.domain.clock import written_exactly
 from spacekey.domain.ids import EVENT, USER, id_prefix, new_id
 from spacekey.domain.refusal import NotFound
@@ -170,7 +170,11 @@ async def record(
     :param after: the same facts after the change.
     :raises NotFound: if the person who acts was erased meanwhile.
     """
-    if id_prefix(by.actor.id) == USER and not await user_queries.hold_user(session, by.actor.id):
+    if (
+        by.actor.kind is ActorKind.PERSON
+        and id_prefix(by.actor.id) == USER
+        and not await user_queries.hold_user(session, by.actor.id)
+    ):
         raise NotFound("account")
     head = await audit_queries.lock_chain(session, chain)
     event = AuditEvent(

@@ -17,7 +17,7 @@ from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.user import Invitation, User
 from spacekey.models.tables.workspace import Member
 from spacekey.resolvers.access.authority import Authority, authority_in
-from spacekey.resolvers.access.caller import Caller, Operator
+from spacekey.resolvers.access.caller import Caller, Operator, acts_as_operator
 from spacekey.resolvers.access.delegation import check_strengthening, check_within, role_power
 from spacekey.resolvers.access.entitlements import check_room_for_member
 from spacekey.resolvers.addresses import clean_email, shown_account, shown_email
@@ -75,7 +75,7 @@ async def add_member(
             raise Conflict(
                 f"{shown_email(address)} is a member already; change the role instead.", ConflictCode.ALREADY_MEMBER
             )
-        proven = await user_queries.user_by_proven_email(session, address) if isinstance(caller, Operator) else None
+        proven = await user_queries.user_by_proven_email(session, address) if acts_as_operator(caller) else None
         if proven is not None:
             return await _add(session, system, authority, proven, role)
         made, code = await invite(session, system, authority, email=address, role=role, name=called)

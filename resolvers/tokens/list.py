@@ -31,7 +31,7 @@ from spacekey.resolvers.access.authority import (
     authority_to_read,
     own_authorities,
 )
-from spacekey.resolvers.access.caller import Caller, Operator
+from spacekey.resolvers.access.caller import Caller, acts_as_operator
 from spacekey.resolvers.access.entitlements import scopes_of
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import NAME_LENGTH_MAX, clean_actor_id, clean_moment, unknown
@@ -143,7 +143,7 @@ async def tokens_everywhere(
     now = system.clock()
 
     async def read(reader: Reader) -> Page[TokenView]:
-        if isinstance(caller, Operator):
+        if acts_as_operator(caller):
             if search.scope is not None:
                 raise InvalidInput("scope", "Name a workspace to search by scope.", InputCode.NOT_ALLOWED)
             held: dict[str, Authority] = {}
@@ -153,7 +153,7 @@ async def tokens_everywhere(
             held = {key: one for key, one in held.items() if "tokens:read" in one.scopes}
             wheres = [search_filter(system, search, one, one.space_id, now) for one in held.values()]
         page = await token_queries.merged_token_page(reader, wheres, order, descending, request, now)
-        if isinstance(caller, Operator):
+        if acts_as_operator(caller):
             held = await authorities(reader, system, caller, {token.workspace_id for token in page.rows})
         # Tokens of a workspace that is deleted are left out, and make the operator's page shorter.
         shown = [

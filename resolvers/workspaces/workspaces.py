@@ -19,7 +19,7 @@ from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.user import User
 from spacekey.models.tables.workspace import Member, Workspace
 from spacekey.resolvers.access.authority import SessionAuthority, authority_in
-from spacekey.resolvers.access.caller import Caller, MemberCaller, Operator
+from spacekey.resolvers.access.caller import Caller, HostCaller, MemberCaller, Operator, acts_as_operator
 from spacekey.resolvers.access.delegation import Power, check_strengthening, role_power
 from spacekey.resolvers.access.entitlements import check_room_for_member
 from spacekey.resolvers.addresses import clean_email
@@ -115,7 +115,7 @@ class NewWorkspace:
 
 async def create_workspace(
     system: System,
-    caller: MemberCaller | Operator,
+    caller: MemberCaller | Operator | HostCaller,
     *,
     name: str,
     slug: str,
@@ -272,7 +272,7 @@ def workspace_facts(workspace: Workspace) -> Facts:
 async def _make(
     session: AsyncSession,
     system: System,
-    caller: MemberCaller | Operator,
+    caller: MemberCaller | Operator | HostCaller,
     *,
     name: str,
     slug: str,
@@ -304,7 +304,7 @@ async def _make(
     return workspace
 
 
-def _chosen_plan(system: System, caller: MemberCaller | Operator, product: str, plan: str | None) -> str:
+def _chosen_plan(system: System, caller: MemberCaller | Operator | HostCaller, product: str, plan: str | None) -> str:
     """Return the name of the new workspace's plan.
 
     :raises Forbidden: if people may not create workspaces.
@@ -319,7 +319,7 @@ def _chosen_plan(system: System, caller: MemberCaller | Operator, product: str, 
             raise InvalidInput("product", unknown("product", product, open_to_members), InputCode.UNKNOWN_VALUE)
     if known is None:
         raise InvalidInput("product", unknown("product", product, system.products), InputCode.UNKNOWN_VALUE)
-    chosen = plan if plan is not None and isinstance(caller, Operator) else known.default_plan
+    chosen = plan if plan is not None and acts_as_operator(caller) else known.default_plan
     if chosen not in known.plans:
         raise InvalidInput("plan", unknown("plan", chosen, known.plans), InputCode.UNKNOWN_VALUE)
     return chosen
@@ -331,7 +331,7 @@ async def _own(session: AsyncSession, system: System, workspace: Workspace, user
 
 
 async def _record_creation(
-    session: AsyncSession, system: System, caller: MemberCaller | Operator, workspace: Workspace
+    session: AsyncSession, system: System, caller: MemberCaller | Operator | HostCaller, workspace: Workspace
 ) -> None:
     await record(
         session,
@@ -376,7 +376,7 @@ async def _check_slug_free(
         return
     until = released.released_at + SLUG_REST
     if released.workspace_id != workspace.id and system.clock() < until:
-        if not isinstance(caller, Operator):
+        if not acts_as_operator(caller):
             # The former name of another workspace, and the end of its slug's rest, are for that workspace and the
             # operator only.
             raise Conflict(f"The slug '{slug}' is taken; choose another.", ConflictCode.SLUG_TAKEN)
@@ -406,7 +406,7 @@ def _apply_plan(authority: SessionAuthority, changes: WorkspaceChanges, now: dat
     plan = plans.get(changes.plan)
     if plan is None:
         raise InvalidInput("plan", unknown("plan", changes.plan, plans), InputCode.UNKNOWN_VALUE)
-    if not plan.self_service and not isinstance(authority.caller, Operator):
+    if not plan.self_service and not acts_as_operator(authority.caller):
         raise InvalidInput(
             "plan", f"The plan '{plan.title}' cannot be chosen here; ask the operator to set it.", InputCode.NOT_ALLOWED
         )
@@ -466,7 +466,7 @@ def _allowed(scopes: Collection[str] | None, known: frozenset[str]) -> frozenset
 def _apply_operator(system: System, authority: SessionAuthority, changes: WorkspaceChanges) -> None:
     if changes.per_minute is UNSET and changes.burst is UNSET and changes.suspended is UNSET:
         return
-    if not isinstance(authority.caller, Operator):
+    if not acts_as_operator(authority.caller):
         raise NotFound("workspace")
     workspace = authority.workspace
     if changes.per_minute is not UNSET:

@@ -34,6 +34,9 @@ class ActorKind(Enum):
     SERVICE = enum_value(
         DomainActorKind.SERVICE.value, description="A service with a credential that the operator gave it."
     )
+    EXTERNAL = enum_value(
+        DomainActorKind.EXTERNAL.value, description="A user of an application that has this server inside."
+    )
     SYSTEM = enum_value(DomainActorKind.SYSTEM.value, description="This server itself.")
 
 
@@ -55,7 +58,9 @@ class Actor:
     """GraphQL interface of actors."""
 
     kind: ActorKind = strawberry.field(description="What kind of actor it is.")
-    actor_id: strawberry.ID = strawberry.field(description="The ID of the person, token or service.")
+    actor_id: strawberry.ID = strawberry.field(
+        description="The ID of the person, token or service, or the application's ID of its user."
+    )
     name: str | None = strawberry.field(
         description="The name of the actor at that moment. Null once the actor was erased."
     )
@@ -113,12 +118,17 @@ class ServiceActor(Actor):
     """GraphQL type of a service."""
 
 
+@strawberry.type(description="A user of an application that has this server inside, by the application's own ID.")
+class ExternalActor(Actor):
+    """GraphQL type of a host application's user."""
+
+
 @strawberry.type(description="This server itself.")
 class SystemActor(Actor):
     """GraphQL type of the server."""
 
 
-ACTORS = (PersonActor, TokenActor, OperatorActor, ServiceActor, SystemActor)
+ACTORS = (PersonActor, TokenActor, OperatorActor, ServiceActor, ExternalActor, SystemActor)
 """All implementations of the interface."""
 
 
@@ -141,5 +151,7 @@ def actor_type(actor: DomainActor, workspace_id: str, types: ObjectTypes) -> Act
             return OperatorActor(kind=kind, actor_id=actor_id, name=called, unproven=unproven)
         case DomainActorKind.SERVICE:
             return ServiceActor(kind=kind, actor_id=actor_id, name=called, unproven=unproven)
+        case DomainActorKind.EXTERNAL:
+            return ExternalActor(kind=kind, actor_id=actor_id, name=called, unproven=unproven)
         case DomainActorKind.SYSTEM:
             return SystemActor(kind=kind, actor_id=actor_id, name=called, unproven=unproven)

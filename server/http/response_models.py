@@ -63,10 +63,12 @@ NextCursor = Annotated[str | None, Field(description="Send it as `after` to get 
 
 
 class Actor(TypedDict):
-    """Who made a change: a person, a token, a service, the operator, or the system itself."""
+    """Who made a change: a person, a token, a service, the operator, a user of a host application, or the system."""
 
     kind: Annotated[str, _one_of(ActorKind), Field(description="What kind of actor it is.")]
-    id: Annotated[str, Field(description="The ID of the person or token, or the name of the service.")]
+    id: Annotated[
+        str, Field(description="The ID of the person, token or service, or the application's ID of its user.")
+    ]
     name: Annotated[str, Field(description="The actor's name at that time. Use `kind` and `id` to identify it.")]
     unproven: Annotated[
         bool,
