@@ -69,7 +69,7 @@ def build_system(settings: Settings, memory: SharedMemory | None = None) -> Syst
     """
     products = load_products(settings.products)
     creation = workspace_creation(settings, products)
-    store = Store(settings.database_url)
+    store = Store(settings.database_url, schema=settings.database_schema)
     _check_file(store)
     return System(
         store=store,
@@ -82,6 +82,27 @@ def build_system(settings: Settings, memory: SharedMemory | None = None) -> Syst
         default_staleness_seconds=default_staleness(store),
         workspace_creation=creation,
         places=MemoryPlaces() if memory is None else memory.places,
+    )
+
+
+def embedded_system(
+    database_url: str, products: Mapping[str, Product], *, schema: str | None, clock: WallClock
+) -> System:
+    """Return the system of an application that has Spacekey in its own process.
+
+    :param schema: the PostgreSQL schema of the tables; None for wherever the connection finds them.
+    :raises ConfigurationError: the URL or the schema is invalid.
+    """
+    store = Store(database_url, schema=schema)
+    return System(
+        store=store,
+        products=products,
+        clock=clock,
+        entropy=secrets.token_bytes,
+        passwords=Passwords(),
+        attempts=Attempts(),
+        sleep=asyncio.sleep,
+        default_staleness_seconds=default_staleness(store),
     )
 
 
@@ -182,7 +203,7 @@ def build_lookup(store: Store, *, check_schema: bool = False) -> TokenLookup:
     """Return the token lookup on the store's database, with connections of its own."""
     if store.dialect == SQLITE:
         return SqliteLookup(store.url.database or "", check_schema=check_schema)
-    return PostgresLookup(store.url, check_schema=check_schema)
+    return PostgresLookup(store.url, schema=store.schema, check_schema=check_schema)
 
 
 def first_use_recorder(store: Store, clock: WallClock) -> Callable[[str], Awaitable[None]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,14 +25,12 @@ with extra("spacekey[server]"):
 
 from spacekey.resolvers.access.caller import RequestFacts
 from spacekey.resolvers.audit.refusals import RefusalLog
-from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System
-from spacekey.resolvers.throttle import Attempts
 from spacekey.resolvers.tokens.introspect import in_environment
 from spacekey.resolvers.tokens.usage import StoreUsage
 from spacekey.resolvers.tokens.verify import LookupVerifier
 
-from .build import build_verifier, default_staleness
+from .build import build_verifier, embedded_system
 
 TOKENS_MAX = 1_000
 """How many tokens are read by one statement."""
@@ -58,6 +55,7 @@ class DatabaseVerifier(Verifier):
 
     :param database_url: as in ``SPACEKEY_DATABASE_URL``; for PostgreSQL, the primary's.
     :param products: the product files of the workspaces whose tokens are to be accepted.
+    :param schema: the PostgreSQL schema of Spacekey's tables, as in ``SPACEKEY_DATABASE_SCHEMA``.
     :param environment: this app's environment, ``live`` or ``test``. Tokens of another one are refused and their
         owner sees it in the audit log, which ``TokenMiddleware(environment=…)`` alone cannot. None accepts all.
     :param collect_usage: whether ``TokenMiddleware`` counts requests into this database, in batches every few seconds
@@ -72,28 +70,25 @@ class DatabaseVerifier(Verifier):
         database_url: str,
         products: Iterable[Path | str],
         *,
+        schema: str | None = None,
         environment: str | None = None,
         collect_usage: bool = True,
         observer: VerifierObserver | None = None,
         clock: WallClock = utc_now,
     ) -> None:
-        check_environment(environment)
         if isinstance(products, str | Path):
             raise ConfigurationError(f"products={str(products)!r}: write a list of files, ['{products}']")
         loaded = load_products([Path(path) for path in products])
-        store = Store(database_url)
-        self._system = System(
-            store=store,
-            products=loaded,
-            clock=clock,
-            entropy=secrets.token_bytes,
-            passwords=Passwords(),
-            attempts=Attempts(),
-            sleep=asyncio.sleep,
-            default_staleness_seconds=default_staleness(store),
-        )
+        system = embedded_system(database_url, loaded, schema=schema, clock=clock)
+        self._set_up(system, environment=environment, collect_usage=collect_usage, observer=observer)
+
+    def _set_up(
+        self, system: System, *, environment: str | None, collect_usage: bool, observer: VerifierObserver | None
+    ) -> None:
+        check_environment(environment)
+        self._system, store, clock = system, system.store, system.clock
         self._asking = build_verifier(
-            store, loaded, clock, self._system.default_staleness_seconds, observer=observer, check_schema=True
+            store, system.products, clock, system.default_staleness_seconds, observer=observer, check_schema=True
         )
         kept = StoreUsage(store, clock)
         self.usage: UsageCollector | None = (
@@ -178,7 +173,7 @@ class DatabaseVerifier(Verifier):
         return held
 
 
-def store_usage(database_url: str, *, clock: WallClock = utc_now) -> StoreUsage:
+def store_usage(database_url: str, *, schema: str | None = None, clock: WallClock = utc_now) -> StoreUsage:
     """Return a sink over such a database, for a ``UsageCollector`` used with another verifier than the store's own::
 
         usage = UsageCollector(store_usage("sqlite:///data/spacekey.db"))
@@ -187,10 +182,11 @@ def store_usage(database_url: str, *, clock: WallClock = utc_now) -> StoreUsage:
     Closing the collector closes the sink. Usage of tokens that are not in the database is discarded.
 
     :param database_url: as in ``SPACEKEY_DATABASE_URL``.
+    :param schema: as in ``SPACEKEY_DATABASE_SCHEMA``.
     :param clock: wall time, for tests.
-    :raises ConfigurationError: the URL is invalid.
+    :raises ConfigurationError: the URL or the schema is invalid.
     """
-    return StoreUsage(Store(database_url), clock, owned=True)
+    return StoreUsage(Store(database_url, schema=schema), clock, owned=True)
 
 
 def cached(

@@ -15,6 +15,7 @@ from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import Secret
 from spacekey.domain.suggest import did_you_mean_setting
 from spacekey.domain.text_input import BYTE_ORDER_MARK, one_line, read_file
+from spacekey.models.engine.schema import checked_schema
 from spacekey.models.engine.store import database_url
 from spacekey.resolvers.validation import clean_name
 
@@ -91,12 +92,17 @@ class Settings:
     anonymous_cpu_ms_burst: int = 2_000
     workers: int = 1
     operator: str | None = None
+    database_schema: str | None = None
 
     def __post_init__(self) -> None:
         try:
             database_url(self.database_url)
         except ConfigurationError as error:
             raise _wrong("database_url", str(error)) from None
+        try:
+            checked_schema(self.database_schema, database_url(self.database_url).get_backend_name())
+        except ConfigurationError as error:
+            raise _wrong("database_schema", str(error)) from None
         if self.operator is not None:
             try:
                 clean_name("operator", self.operator)

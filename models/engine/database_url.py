@@ -91,7 +91,7 @@ _REFUSED = {
     "command_timeout": "leave it out; every statement has a timeout already",
     "database": "write dbname, or the name in the path",
     "prepared_statement_cache_size": f"behind PgBouncer in transaction mode write {PGBOUNCER}=transaction",
-    "schema": "write options=-csearch_path%3DNAME",
+    "schema": "leave it out, and set SPACEKEY_DATABASE_SCHEMA, or schema= in Python",
     "ssl": "write sslmode",
     "statement_cache_size": f"behind PgBouncer in transaction mode write {PGBOUNCER}=transaction",
     "timeout": "write connect_timeout",

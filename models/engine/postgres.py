@@ -46,14 +46,20 @@ class TransactionConnection(PromptConnection):
             await super().set_type_codec(*arguments, **named)
 
 
-def postgres_engine(url: URL, *, busy_seconds: float, pool_size: int, pool_wait_seconds: float) -> AsyncEngine:
-    """Return an engine for the primary, with bounded waits for locks, connections and answers."""
+def postgres_engine(
+    url: URL, *, busy_seconds: float, pool_size: int, pool_wait_seconds: float, schema: str | None = None
+) -> AsyncEngine:
+    """Return an engine for the primary, with bounded waits for locks, connections and answers.
+
+    :param schema: where the tables are; None for wherever the connection finds them.
+    """
     return _engine(
         postgres_target(url),
         url,
         busy_seconds,
         {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": pool_wait_seconds, "pool_pre_ping": True},
         statement_seconds=STATEMENT_SECONDS,
+        schema=schema,
     )
 
 
@@ -63,7 +69,13 @@ def migration_engine(url: URL, *, busy_seconds: float) -> AsyncEngine:
 
 
 def _engine(
-    target: PostgresTarget, url: URL, busy_seconds: float, pool: dict[str, Any], *, statement_seconds: float | None
+    target: PostgresTarget,
+    url: URL,
+    busy_seconds: float,
+    pool: dict[str, Any],
+    *,
+    statement_seconds: float | None,
+    schema: str | None = None,
 ) -> AsyncEngine:
     milliseconds = f"{busy_seconds * 1000:.0f}"
 
@@ -85,6 +97,7 @@ def _engine(
         hide_parameters=True,  # a traceback must not show bound values
         async_creator=connect,
         connect_args=_BY_TRANSACTION if target.by_transaction else {},
+        execution_options={} if schema is None else {"schema_translate_map": {None: schema}},
         **pool,
     )
     if target.by_transaction:

@@ -14,6 +14,7 @@ from .database_url import PostgresTarget
 from .outage import BARE, is_bad_input
 from .postgres import PromptConnection, refuse_standby
 from .reading import Reader, Reading, ResultRow, Values
+from .schema import qualified
 
 T = TypeVar("T")
 
@@ -25,14 +26,16 @@ class PostgresReader(Reader):
 
     dialect = POSTGRESQL
 
-    def __init__(self, connection: asyncpg.Connection, seconds: float) -> None:
+    def __init__(self, connection: asyncpg.Connection, seconds: float, schema: str | None = None) -> None:
         self._connection = connection
         self._seconds = seconds
+        self._schema = schema
 
     async def rows(self, statement: str, values: Values | None = None) -> Sequence[ResultRow]:
         """See :meth:`Reader.rows`."""
         given = () if values is None else values.given
-        found: Sequence[ResultRow] = await self._connection.fetch(statement, *given, timeout=self._seconds)
+        asked = qualified(statement, self._schema)
+        found: Sequence[ResultRow] = await self._connection.fetch(asked, *given, timeout=self._seconds)
         return found
 
 
@@ -46,12 +49,20 @@ class PostgresReads:
     :param pool_size: how many functions can read at once; more wait.
     :param wait_seconds: how long they wait for a connection.
     :param statement_seconds: how long a statement may take.
+    :param schema: where the tables are; None for wherever the connection finds them.
     """
 
     def __init__(
-        self, target: PostgresTarget, *, pool_size: int, wait_seconds: float, statement_seconds: float
+        self,
+        target: PostgresTarget,
+        *,
+        pool_size: int,
+        wait_seconds: float,
+        statement_seconds: float,
+        schema: str | None = None,
     ) -> None:
         self._target = target
+        self._schema = schema
         self._statement_seconds = statement_seconds
         self._wait_seconds = wait_seconds
         self._places = asyncio.Semaphore(pool_size)
@@ -106,11 +117,11 @@ class PostgresReads:
 
     async def _read(self, connection: asyncpg.Connection, function: Reading[T]) -> T:
         if not self._target.by_transaction:
-            return await function(PostgresReader(connection, self._statement_seconds))
+            return await function(PostgresReader(connection, self._statement_seconds, self._schema))
         async with connection.transaction():
             # The pooler may have used another server for this transaction than for the one before.
             refuse_standby(await connection.fetchval(_STANDBY))
-            return await function(PostgresReader(connection, self._statement_seconds))
+            return await function(PostgresReader(connection, self._statement_seconds, self._schema))
 
     async def _connect(self) -> asyncpg.Connection:
         connection = await self._target.connect(seconds=self._wait_seconds, connection_class=PromptConnection)

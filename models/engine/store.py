@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
@@ -29,6 +29,7 @@ from .outage import BARE, is_bad_input, is_busy, outage_of
 from .postgres import STATEMENT_SECONDS, postgres_engine, refuse_standby
 from .postgres_reads import PostgresReads
 from .reading import Reading
+from .schema import checked_schema
 from .sqlite import SqliteFile, begin_immediate, sqlite_engine
 from .sqlite_reads import SqliteReads
 
@@ -45,6 +46,9 @@ READ_WAIT_SECONDS = 1.5
 CHANGE_WAIT_SECONDS = 3.0
 _WRITABLE = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean"
 _STANDBYS = "SELECT current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)"
+Server: TypeAlias = tuple[str, int]
+"""When a PostgreSQL server was started, and the number of one of its databases."""
+
 _changes: ContextVar[_Changes | None] = ContextVar("spacekey_changes", default=None)
 
 
@@ -52,19 +56,23 @@ class Store:
     """Sessions on one database. A read sees committed data, and a change is one transaction.
 
     :param url: ``sqlite+aiosqlite:///file.db`` or ``postgresql+asyncpg://user:password@host/name``.
+    :param schema: the PostgreSQL schema of the tables; None for the first of the connection's ``search_path``.
     :param busy_seconds: how long to wait for locks that others hold.
-    :raises ConfigurationError: for any other kind of URL.
+    :raises ConfigurationError: for any other kind of URL, or a schema that cannot be one.
     """
 
-    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, url: str, *, schema: str | None = None, busy_seconds: float = BUSY_SECONDS) -> None:
         self.url = database_url(url)
         self.dialect = self.url.get_backend_name()
+        self.schema = checked_schema(schema, self.dialect)
         self._busy_seconds = busy_seconds
         self._file = SqliteFile(self.url.database or "") if self.dialect == SQLITE else None
-        self.engine = _engine(self.url, self._file, busy_seconds)
-        self._reads = _reads(self.url, self._file, busy_seconds)
+        self.engine = _engine(self.url, self._file, busy_seconds, self.schema)
+        self._reads = _reads(self.url, self._file, busy_seconds, self.schema)
         # SQLite allows one writer: waiting here is fair and cheap, while SQLite itself would poll.
         self._writer = asyncio.Lock() if self.dialect == SQLITE else None
+        self.known_server: tuple[Server, str] | None = None
+        """The PostgreSQL server and database that answered last, and the schema of the tables there."""
 
     async def read(self, function: Reading[T]) -> T:
         """Run a function of queries on the raw driver, in one hop.
@@ -311,13 +319,15 @@ async def _undo(session: AsyncSession) -> None:
         await session.rollback()
 
 
-def _engine(url: URL, file: SqliteFile | None, busy_seconds: float) -> AsyncEngine:
+def _engine(url: URL, file: SqliteFile | None, busy_seconds: float, schema: str | None) -> AsyncEngine:
     if file is not None:
         return sqlite_engine(url, file, busy_seconds=busy_seconds, pool_wait_seconds=POOL_WAIT_SECONDS)
-    return postgres_engine(url, busy_seconds=busy_seconds, pool_size=POOL_SIZE, pool_wait_seconds=POOL_WAIT_SECONDS)
+    return postgres_engine(
+        url, busy_seconds=busy_seconds, pool_size=POOL_SIZE, pool_wait_seconds=POOL_WAIT_SECONDS, schema=schema
+    )
 
 
-def _reads(url: URL, file: SqliteFile | None, busy_seconds: float) -> SqliteReads | PostgresReads:
+def _reads(url: URL, file: SqliteFile | None, busy_seconds: float, schema: str | None) -> SqliteReads | PostgresReads:
     if file is not None:
         return SqliteReads(url.database or "", file, busy_seconds=busy_seconds, wait_seconds=READ_WAIT_SECONDS)
     return PostgresReads(
@@ -325,4 +335,5 @@ def _reads(url: URL, file: SqliteFile | None, busy_seconds: float) -> SqliteRead
         pool_size=READ_POOL_SIZE,
         wait_seconds=READ_WAIT_SECONDS,
         statement_seconds=STATEMENT_SECONDS,
+        schema=schema,
     )

@@ -15,7 +15,9 @@ from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.database_url import database_url, postgres_target
 from spacekey.models.engine.outage import BARE, lost
 from spacekey.models.engine.postgres import refuse_standby
+from spacekey.models.engine.schema import checked_schema, qualified
 from spacekey.models.migrations.schema_version import REVISION_SQL, VERSION_TABLE
+from spacekey.models.tables.base import POSTGRESQL
 
 from .facts import TokenFacts, facts_of, primary_batch_sql, primary_lookup_sql, refuse_schema
 
@@ -24,6 +26,7 @@ LOOKUP_DEADLINE_SECONDS = 1.0
 
 _SQL = primary_lookup_sql("$1")
 _BATCH_SQL = primary_batch_sql("$1")
+_HAS_TABLE = "SELECT to_regclass($1)"
 
 Answer = TypeVar("Answer")
 
@@ -36,6 +39,8 @@ class _Line:
     statement: PreparedStatement | None
     """None if a pooler may use another server connection for each transaction."""
 
+    schema: str | None
+
     async def ask(self, digest: bytes) -> Any:
         """Return the row, from the primary.
 
@@ -45,7 +50,7 @@ class _Line:
             row = await self.statement.fetchrow(digest)
         else:
             async with self.connection.transaction():
-                row = await self.connection.fetchrow(_SQL, digest)
+                row = await self.connection.fetchrow(qualified(_SQL, self.schema), digest)
         refuse_standby(row[0])
         return row
 
@@ -54,11 +59,12 @@ class _Line:
 
         :raises ServiceUnavailable: if the server is a standby.
         """
+        asked = qualified(_BATCH_SQL, self.schema)
         if self.statement is not None:
-            rows = await self.connection.fetch(_BATCH_SQL, digests)  # the driver keeps it prepared
+            rows = await self.connection.fetch(asked, digests)  # the driver keeps it prepared
         else:
             async with self.connection.transaction():
-                rows = await self.connection.fetch(_BATCH_SQL, digests)
+                rows = await self.connection.fetch(asked, digests)
         refuse_standby(rows[0][0])
         return list(rows)
 
@@ -70,6 +76,7 @@ class PostgresLookup:
     deadline for a query that it cancelled. Here a connection is dropped if its query fails or is late.
 
     :param url: as for :class:`spacekey.models.engine.store.Store`. It must lead to the primary: a replica lags.
+    :param schema: as for :class:`spacekey.models.engine.store.Store`.
     :param pool_size: how many lookups can run at once; more wait, within their deadline.
     :param deadline_seconds: for waiting, connecting and the query together.
     :param check_schema: refuse another version's schema. It is checked until it matches and then never again: a process
@@ -80,11 +87,13 @@ class PostgresLookup:
         self,
         url: str | URL,
         *,
+        schema: str | None = None,
         pool_size: int = LOOKUP_POOL_SIZE,
         deadline_seconds: float = LOOKUP_DEADLINE_SECONDS,
         check_schema: bool = False,
     ) -> None:
         self._target = postgres_target(database_url(url) if isinstance(url, str) else url)
+        self._schema = checked_schema(schema, POSTGRESQL)
         self._deadline_seconds = deadline_seconds
         self._places = asyncio.Semaphore(pool_size)
         self._idle: list[_Line] = []
@@ -143,16 +152,18 @@ class PostgresLookup:
         try:
             if not self._schema_fits:
                 async with connection.transaction():
-                    revisions = await _revisions(connection)
+                    revisions = await _revisions(connection, self._schema)
                 refuse_schema(revisions)
                 self._schema_fits = True
-            return _Line(connection, None if self._target.by_transaction else await connection.prepare(_SQL))
+            if self._target.by_transaction:
+                return _Line(connection, None, self._schema)
+            return _Line(connection, await connection.prepare(qualified(_SQL, self._schema)), self._schema)
         except BaseException:
             connection.terminate()
             raise
 
 
-async def _revisions(connection: asyncpg.Connection) -> list[str] | None:
-    if await connection.fetchval("SELECT to_regclass($1)", VERSION_TABLE) is None:
+async def _revisions(connection: asyncpg.Connection, schema: str | None) -> list[str] | None:
+    if await connection.fetchval(_HAS_TABLE, qualified(VERSION_TABLE, schema)) is None:
         return None
-    return [row[0] for row in await connection.fetch(REVISION_SQL)]
+    return [row[0] for row in await connection.fetch(qualified(REVISION_SQL, schema))]

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.models.engine.postgres import migration_engine
+from spacekey.models.engine.schema import qualified
 from spacekey.models.engine.sqlite import begin_immediate
 from spacekey.models.engine.store import Store, answering
 from spacekey.models.tables.base import SQLITE
@@ -33,14 +34,14 @@ async def current(store: Store) -> Schema:
     :raises Unavailable: if the database does not answer.
     """
     async with answering(), store.engine.connect() as connection:
-        return await connection.run_sync(_schema)
+        return await connection.run_sync(_schema, store.schema)
 
 
 async def upgrade(store: Store) -> None:
     """Apply all missing migrations, or none. Of two concurrent calls, the second waits and finds nothing to do.
 
     An installation whose tables have their old names is renamed first. Data of other applications in the same database,
-    including their ``alembic_version``, is not touched.
+    including their ``alembic_version``, is not touched. The store's PostgreSQL schema is created if it does not exist.
 
     :raises ConfigurationError: if the schema is newer than this program, or its version is not one of Spacekey's.
     :raises Unavailable: if the database does not answer, or is in use for too long.
@@ -61,7 +62,7 @@ async def _run(store: Store, work: Callable[[Config], None]) -> None:
     def with_connection(connection: Connection) -> None:
         config = _config()
         config.attributes["connection"] = connection
-        schema = _schema(connection)
+        schema = _schema(connection, store.schema)
         if schema.state in (SchemaState.NEWER, SchemaState.FOREIGN):
             raise ConfigurationError(f"SPACEKEY_DATABASE_URL: the database {schema.problem}; {schema.remedy}")
         if schema.old_names and schema.revision is not None:
@@ -76,10 +77,11 @@ async def _run(store: Store, work: Callable[[Config], None]) -> None:
             await connection.commit()
 
 
-def _schema(connection: Connection) -> Schema:
-    if inspect(connection).has_table(VERSION_TABLE):
-        return schema_from(connection.execute(text(REVISION_SQL)).scalars().all())
-    revision = old_revision(connection)
+def _schema(connection: Connection, schema: str | None) -> Schema:
+    if inspect(connection).has_table(VERSION_TABLE, schema=schema):
+        return schema_from(connection.execute(text(qualified(REVISION_SQL, schema))).scalars().all())
+    # Installations with the old names never had a schema of their own.
+    revision = old_revision(connection) if schema is None else None
     return Schema(SchemaState.EMPTY) if revision is None else Schema(SchemaState.OLDER, revision, old_names=True)
 
 
@@ -112,6 +114,18 @@ async def _check_foreign_keys(connection: AsyncConnection) -> None:
         raise RuntimeError(f"the migration would leave rows of '{table}' without the '{parent}' they belong to")
 
 
+async def _enter_schema(connection: AsyncConnection, schema: str) -> None:
+    """Make the schema the only one that names are looked up in, for the rest of the transaction.
+
+    Migrations name tables, indexes and functions as they are called, so that one history serves every schema. Creating
+    a schema needs a right on the database that using it does not, so it is created only if it does not exist.
+    """
+    known = "SELECT 1 FROM pg_namespace WHERE nspname = :schema"
+    if (await connection.execute(text(known), {"schema": schema})).first() is None:
+        await connection.execute(text(f'CREATE SCHEMA "{schema}"'))
+    await connection.execute(text("SELECT set_config('search_path', :path, true)"), {"path": f'"{schema}"'})
+
+
 @asynccontextmanager
 async def _locked(store: Store) -> AsyncIterator[AsyncConnection]:
     """Open a connection and begin a transaction that excludes every other migration."""
@@ -132,6 +146,8 @@ async def _locked(store: Store) -> AsyncIterator[AsyncConnection]:
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+            if store.schema is not None:
+                await _enter_schema(connection, store.schema)
             yield connection
     finally:
         await engine.dispose()

@@ -33,7 +33,8 @@ def workspaces(incomplete: str) -> list[str]:
         from spacekey.models.engine.store import SQLITE, Store
         from spacekey.server.settings import Settings
 
-        store = Store(Settings.from_environ(os.environ).database_url)
+        settings = Settings.from_environ(os.environ)
+        store = Store(settings.database_url, schema=settings.database_schema)
         if store.dialect == SQLITE and not Path(store.url.database or "").exists():
             return []  # connecting would create it
         return asyncio.run(_slugs(store, incomplete))

@@ -30,6 +30,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_DATABASE_URL", "mysql://root@host/db", "SQLite or PostgreSQL"),
     ("SPACEKEY_DATABASE_URL", "nonsense", "sqlite:///"),
     ("SPACEKEY_DATABASE_URL", "sqlite://", "file"),
+    ("SPACEKEY_DATABASE_SCHEMA", "spacekey", "SQLite has no schemas"),
     ("SPACEKEY_PRODUCTS", ",", "at least one"),
     ("SPACEKEY_HOST", "two words", "address"),
     ("SPACEKEY_PORT", "http", "number"),
@@ -103,6 +104,7 @@ def test_every_variable_is_read() -> None:
     settings = Settings.from_environ(
         {
             "SPACEKEY_DATABASE_URL": "postgresql://me@host/db",
+            "SPACEKEY_DATABASE_SCHEMA": "spacekey",
             "SPACEKEY_PRODUCTS": "one.toml, two.toml",
             "SPACEKEY_HOST": "0.0.0.0",
             "SPACEKEY_PORT": "0",
@@ -119,6 +121,7 @@ def test_every_variable_is_read() -> None:
     )
     assert settings == Settings(
         database_url="postgresql://me@host/db",
+        database_schema="spacekey",
         products=(Path("one.toml"), Path("two.toml")),
         host="0.0.0.0",
         port=0,

@@ -42,4 +42,4 @@ def wait_long(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(store, name, SECONDS_MAX)
     for module in (postgres_engine, store):
         patch.setattr(module, "STATEMENT_SECONDS", SECONDS_MAX)
-    patch.setattr(store.Store.__init__, "__kwdefaults__", {"busy_seconds": SECONDS_MAX})
+    patch.setattr(store.Store.__init__, "__kwdefaults__", {"schema": None, "busy_seconds": SECONDS_MAX})

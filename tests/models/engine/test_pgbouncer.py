@@ -37,14 +37,15 @@ def pooled(request: pytest.FixtureRequest, postgres: PostgresServer) -> Iterator
         bouncer.remove()
 
 
-async def test_from_the_migration_to_a_revocation(pooled: str) -> None:
-    store = Store(pooled)
+@pytest.mark.parametrize("schema", [None, "spacekey"])
+async def test_from_the_migration_to_a_revocation(pooled: str, schema: str | None) -> None:
+    store = Store(pooled, schema=schema)
     await upgrade(store)
     assert (await current(store)).state is SchemaState.CURRENT
     await store.ping()
     world = make_world(store)
     workspace = await world.workspace("spooled")
-    lookup = PostgresLookup(pooled, pool_size=8, deadline_seconds=20)
+    lookup = PostgresLookup(pooled, schema=schema, pool_size=8, deadline_seconds=20)
 
     async def one_life(number: int) -> None:
         new = NewToken(workspace.id, f"token {number}", ("jobs:read",))
