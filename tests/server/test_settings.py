@@ -256,12 +256,14 @@ def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Pat
         "SPACEKEY_ANONYMOUS_CPU_MS_BURST": "5000",
         "SPACEKEY_WORKERS": "4",
         "SPACEKEY_OPERATOR": "Ada",
+        "SPACEKEY_DATABASE_SCHEMA": "keys",
     }
+    beside = {"SPACEKEY_DATABASE_URL": "postgresql://host/db"} if variable == "SPACEKEY_DATABASE_SCHEMA" else {}
     file = tmp_path / "value"
     file.write_bytes(codecs.BOM_UTF8 + values[variable].encode() + b"\r\n")
-    read = Settings.from_environ({f"{variable}_FILE": str(file)})
-    assert read == Settings.from_environ({variable: values[variable]})
-    assert read != Settings()
+    read = Settings.from_environ({f"{variable}_FILE": str(file), **beside})
+    assert read == Settings.from_environ({variable: values[variable], **beside})
+    assert read != Settings.from_environ(beside)
 
 
 def test_a_password_from_a_file_has_no_line_end_and_keeps_its_blanks(tmp_path: Path) -> None:
