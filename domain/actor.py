@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from .ids import KEY, USER, id_prefix
 
+ACTOR_ID_LENGTH_MAX = 200
+"""Maximum length of an actor's id, which may be a host application's own."""
+
 OPERATOR_ID = "operator"
 """Id of the operator: the command line on the server itself."""
 

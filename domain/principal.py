@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+from .metadata import NO_METADATA, Metadata, frozen_metadata, written_metadata
 
 MINUTE_US = 60_000_000
 
@@ -42,6 +46,11 @@ class Principal:
     ``id`` is a token's ``key_…`` or, for a member, ``usr_…``. A member has no workspace of its own: its ``scopes`` are
     the union over the workspaces it belongs to, and resolvers decide for the workspace at hand. It satisfies
     Starlette's ``BaseUser`` by shape, so it can be ``scope["user"]``.
+
+    ``external_id`` and ``metadata`` are what the app attached to the token. An endpoint loads its own user by the
+    first::
+
+        user = await users.get(request.user.external_id)
     """
 
     id: str
@@ -62,6 +71,14 @@ class Principal:
     """Name of the verifier that knows it, among the several of a ``VerifierChain``; empty if there is one only.
 
     Ids of different issuers may be the same."""
+    external_id: str | None = None
+    """Id that the app has for the token's owner; None if it gave none, and for members."""
+    metadata: Metadata = field(default_factory=Metadata, repr=False, compare=False)
+    """JSON object that the app attached to the token; empty if there is none.
+
+    It cannot be changed, and lists in it are tuples. It is parsed when it is first read."""
+    metadata_json: str = field(default="", init=False, repr=False)
+    """The same as JSON text; empty if there is none."""
     is_well_formed: bool = field(default=False, init=False, repr=False, compare=False)
     """Whether the types of all fields were checked; see :func:`spacekey.middleware.argument_checks.flaw_in`."""
 
@@ -78,7 +95,13 @@ class Principal:
         expires_at: datetime | None = None,
         rate_limit_key: str = "",
         issuer: str = "",
+        external_id: str | None = None,
+        metadata: Mapping[str, Any] | str | None = None,
     ) -> None:
+        """Set the fields.
+
+        :param metadata: a JSON object, or its text, which is not parsed now.
+        """
         # One is made for every verification: setting the slots takes half as long as a frozen dataclass's own __init__.
         _put_id(self, id)
         _put_kind(self, kind)
@@ -91,7 +114,21 @@ class Principal:
         _put_expires_at(self, expires_at)
         _put_rate_limit_key(self, rate_limit_key or id)
         _put_issuer(self, issuer)
+        _put_external_id(self, external_id)
+        # ``metadata`` itself is set when it is first read: see __getattr__.
+        _put_metadata_json(self, "" if metadata is None else _text_of(metadata))
         _put_is_well_formed(self, False)
+
+    def __getattr__(self, name: str) -> Any:
+        """Parse the metadata when it is first read. Only called for a field that is not set.
+
+        :raises AttributeError: for every other name.
+        """
+        if name != "metadata":
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
+        parsed = frozen_metadata(self.metadata_json) if self.metadata_json else NO_METADATA
+        _put_metadata(self, parsed)
+        return parsed
 
     def mark_well_formed(self) -> None:
         """Note that the types of all fields were checked, which need not be done again: nothing can change them."""
@@ -111,6 +148,8 @@ class Principal:
             self.expires_at,
             self.rate_limit_key,
             issuer_within(issuer, self.issuer),
+            self.external_id,
+            self.metadata_json or None,
         )
         _put_is_well_formed(named, self.is_well_formed)
         return named
@@ -136,6 +175,12 @@ class Principal:
         return self.id
 
 
+def _text_of(metadata: Mapping[str, Any] | str) -> str:
+    if isinstance(metadata, str):
+        return metadata
+    return written_metadata(metadata) if metadata else ""
+
+
 (
     _put_id,
     _put_kind,
@@ -148,5 +193,8 @@ class Principal:
     _put_expires_at,
     _put_rate_limit_key,
     _put_issuer,
+    _put_external_id,
+    _put_metadata,
+    _put_metadata_json,
     _put_is_well_formed,
 ) = (vars(Principal)[each.name].__set__ for each in fields(Principal))

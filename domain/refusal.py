@@ -77,6 +77,7 @@ class ConflictCode(StrEnum):
     TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - no password
     TOKEN_DELETED = "TOKEN_DELETED"  # noqa: S105 - no password
     SLUG_TAKEN = "SLUG_TAKEN"
+    EXTERNAL_ID_TAKEN = "EXTERNAL_ID_TAKEN"
     ADDRESS_TAKEN = "ADDRESS_TAKEN"
     ADDRESS_UNUSABLE = "ADDRESS_UNUSABLE"
     ALREADY_MEMBER = "ALREADY_MEMBER"
@@ -94,6 +95,7 @@ CONFLICT_CURES = {
     ConflictCode.TOKEN_EXPIRED: "Create a new token.",
     ConflictCode.TOKEN_DELETED: "Send a new idempotency key to create another token.",
     ConflictCode.SLUG_TAKEN: "Choose another slug.",
+    ConflictCode.EXTERNAL_ID_TAKEN: "Find the object that has the external ID, or send another one.",
     ConflictCode.ADDRESS_TAKEN: "Use another address, or sign in to the account that has it.",
     ConflictCode.ADDRESS_UNUSABLE: "The account's owner must enter an address first.",
     ConflictCode.ALREADY_MEMBER: "Change the member's role instead.",

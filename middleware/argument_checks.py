@@ -156,7 +156,7 @@ def flaw_in(principal: object) -> str | None:
         or _flaw_in_kind(principal.kind)
         or _flaw_in_texts(
             (principal.id, principal.name, principal.rate_limit_key, principal.issuer),
-            (principal.workspace_id, principal.space_id, principal.environment),
+            (principal.workspace_id, principal.space_id, principal.environment, principal.external_id),
         )
         or _flaw_in_bounds(principal.rate_limit, principal.expires_at)
     )
@@ -186,7 +186,7 @@ def _flaw_in_texts(always: tuple[object, ...], perhaps: tuple[object, ...]) -> s
             return "id, name, rate_limit_key and issuer: write strings"
     for text in perhaps:
         if text is not None and not isinstance(text, str):
-            return "workspace_id, space_id and environment: write strings or None"
+            return "workspace_id, space_id, environment and external_id: write strings or None"
     return None
 
 

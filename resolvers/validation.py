@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from spacekey.domain.actor import ACTOR_ID_LENGTH_MAX, is_actor_id
 from spacekey.domain.clock import EXAMPLE_MOMENT
+from spacekey.domain.external import FILLERS
 from spacekey.domain.refusal import Fault, Faults, InputCode, InvalidInput
 from spacekey.domain.suggest import known_instead, near
 
@@ -183,10 +184,7 @@ JOINERS = "\u200c\u200d"
 
 _JOINED_FROM = "\u0600"
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
-_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-"""Letters and marks by category that are invisible: the grapheme joiner and the fillers of Hangul and Khmer."""
-
-_BLANKS = _FILLERS | frozenset("\u2800")
+_BLANKS = FILLERS | frozenset("\u2800")
 
 
 def hidden_character(text: str) -> str | None:
@@ -196,7 +194,7 @@ def hidden_character(text: str) -> str | None:
     allowed between two characters of scripts that join and between two emoji; variation selectors are always allowed.
     """
     for place, one in enumerate(text):
-        if one in _FILLERS:
+        if one in FILLERS:
             return one
         if unicodedata.category(one) in _HIDDEN and not (one in JOINERS and _joins(text, place)):
             return one

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import ServiceUnavailable
+from spacekey.domain.external import external_id_taken
 from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput
 from spacekey.models.tables.base import POSTGRESQL, SQLITE
 
@@ -236,10 +237,7 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise Conflict(
-            "This was changed at the same time. Reload it, then repeat your change if it is still needed.",
-            ConflictCode.CONCURRENT_CHANGE,
-        ) from (error.orig if isinstance(error.orig, sqlite3.Error) else None)
+        raise _conflict_of(error) from (error.orig if isinstance(error.orig, sqlite3.Error) else None)
     except (DBAPIError, sqlite3.Error, *BARE, PoolTimeoutError, OSError) as error:
         # TimeoutError and ConnectionError are OSErrors.
         outage = outage_of(error)
@@ -253,6 +251,16 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
     except ServiceUnavailable as error:
         error.may_have_changed = error.may_have_changed or committing or change_begun()
         raise
+
+
+def _conflict_of(error: IntegrityError) -> Conflict:
+    """Return the refusal for a broken constraint. The text, which may hold values, is looked into and not kept."""
+    if "external_id" in str(error.orig):
+        return external_id_taken()
+    return Conflict(
+        "This was changed at the same time. Reload it, then repeat your change if it is still needed.",
+        ConflictCode.CONCURRENT_CHANGE,
+    )
 
 
 @contextmanager

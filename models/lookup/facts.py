@@ -35,6 +35,8 @@ class TokenFacts(NamedTuple):
     space_id: str | None
     chain_id: str | None
     grants_json: str
+    external_id: str | None
+    metadata_json: str | None
     product: str
     plan: str
     roles_json: str
@@ -93,7 +95,7 @@ class TokenLookup(Protocol):
 
 
 _COLUMNS = f"""t.id, t.name, t.kind, t.environment, t.workspace_id, t.space_id, t.chain_id, t.grants,
-            w.product, w.plan, w.roles, w.scopes_allowed, w.per_minute, w.burst,
+            t.external_id, t.metadata, w.product, w.plan, w.roles, w.scopes_allowed, w.per_minute, w.burst,
             (SELECT value FROM spacekey_settings WHERE name = '{MAX_STALENESS}'),
             t.first_use_retires, own.token_id IS NOT NULL,
             t.expires_at, t.disabled_at, t.revoked_at, t.deleted_at, w.suspended_at, s.deleted_at, w.deleted_at,

@@ -31,7 +31,7 @@ from spacekey.models.tables.workspace import Member, Workspace
 
 from .pagination import Listing, Ordering, fetch_merged_page, fetch_pages
 
-_COLUMNS = ", ".join("u.at" if name == "successor_used_at" else f"t.{name}" for name in TokenRecord._fields)
+_COLUMNS = columns(TokenRecord, "t")
 _TABLES = "spacekey_tokens t LEFT JOIN spacekey_token_first_uses u ON u.token_id = t.rotated_to_id"
 BATCH = 1_000
 Holding = tuple[str, tuple[str, ...], int]
@@ -51,6 +51,8 @@ class TokenFilter:
     :param created_before: created earlier than this time.
     :param prefix: the first characters of the secret, at most 12 of them.
     :param holding: granted at least one of these names; no token has one of none.
+    :param external_id: with exactly this external id.
+    :param imported: whether it is an imported key.
     :param expires_before: not ended yet, but ending before it, by expiry or by a rotation's grace.
     """
 
@@ -67,6 +69,8 @@ class TokenFilter:
     created_before: datetime | None = None
     prefix: str | None = None
     holding: frozenset[str] | None = None
+    external_id: str | None = None
+    imported: bool | None = None
 
 
 async def token_by_id(session: AsyncSession, token_id: str) -> Token | None:
@@ -190,9 +194,12 @@ def conditions(values: Values, *, where: TokenFilter, now: datetime) -> list[str
         ("t.environment", where.environment),
         ("t.kind", where.kind),
         ("t.created_by_id", where.created_by_id),
+        ("t.external_id", where.external_id),
     ):
         if value is not None:
             found.append(f"{column} = {values.bind(value)}")
+    if where.imported is not None:
+        found.append(f"t.imported_from IS {'NOT NULL' if where.imported else 'NULL'}")
     ends = where.expires_before is not None or (where.statuses is not None and where.statuses - {Status.REVOKED})
     over = _over(values.bind(now)) if ends else ""
     if where.statuses is not None:

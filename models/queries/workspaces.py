@@ -42,6 +42,14 @@ async def workspace_by_slug(session: AsyncSession, slug: str) -> Workspace | Non
     return (await session.exec(statement)).one_or_none()
 
 
+async def workspace_by_external_id(session: AsyncSession, product: str, external_id: str) -> Workspace | None:
+    """Return the product's workspace with this external id that is not deleted, or None."""
+    statement = select(Workspace).where(
+        Workspace.product == product, Workspace.external_id == external_id, col(Workspace.deleted_at).is_(None)
+    )
+    return (await session.exec(statement)).one_or_none()
+
+
 async def released_slug(session: AsyncSession, slug: str) -> ReleasedSlug | None:
     """Return the record of the last workspace that gave this slug up, or None. A slug in use has none."""
     return await session.get(ReleasedSlug, slug)
@@ -154,6 +162,17 @@ async def workspace_id_by_slug(reader: Reader, slug: str) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
+async def workspace_ids_by_external_id(reader: Reader, external_id: str, products: Iterable[str]) -> list[str]:
+    """Return the ids of these products' workspaces with this external id that are not deleted, one a product."""
+    values = reader.values()
+    rows = await reader.rows(
+        f"SELECT w.id FROM spacekey_workspaces w WHERE {values.among('w.product', products)} "
+        f"AND w.external_id = {values.bind(external_id)} AND w.deleted_at IS NULL",
+        values,
+    )
+    return [str(row[0]) for row in rows]
+
+
 async def space_by_id(session: AsyncSession, space_id: str) -> Space | None:
     """Return the space, a deleted one included, or None."""
     return await session.get(Space, space_id)
@@ -165,6 +184,26 @@ async def space_by_slug(session: AsyncSession, workspace_id: str, slug: str) -> 
         Space.workspace_id == workspace_id, Space.slug == slug, col(Space.deleted_at).is_(None)
     )
     return (await session.exec(statement)).one_or_none()
+
+
+async def space_by_external_id(session: AsyncSession, workspace_id: str, external_id: str) -> Space | None:
+    """Return the workspace's space with this external id that is not deleted, or None."""
+    statement = select(Space).where(
+        Space.workspace_id == workspace_id, Space.external_id == external_id, col(Space.deleted_at).is_(None)
+    )
+    return (await session.exec(statement)).one_or_none()
+
+
+async def space_record_by_external_id(reader: Reader, workspace_id: str, external_id: str) -> SpaceRecord | None:
+    """Return the same as a record."""
+    values = reader.values()
+    found = await reader.records(
+        SpaceRecord,
+        f"SELECT {columns(SpaceRecord, 's')} FROM spacekey_spaces s WHERE s.workspace_id = {values.bind(workspace_id)} "
+        f"AND s.external_id = {values.bind(external_id)} AND s.deleted_at IS NULL",
+        values,
+    )
+    return found[0] if found else None
 
 
 async def space_records(reader: Reader, ids: Iterable[str]) -> list[SpaceRecord]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from spacekey.domain.actor import Actor, actor_from
+from spacekey.domain.actor import ACTOR_ID_LENGTH_MAX, Actor, actor_from
 
 from .base import Row, moment, words
 
@@ -74,10 +74,10 @@ class AuditEvent(Row, table=True):
     at: datetime = Field(sa_column=moment(nullable=False))
     action: str = Field(sa_column=words(60))
     outcome: str = Field(sa_column=words(16))
-    actor_id: str = Field(sa_column=words(40))
+    actor_id: str = Field(sa_column=words(ACTOR_ID_LENGTH_MAX))
     actor_name: str = Field(sa_column=words(254))
     credential: str = Field(sa_column=words(60))
-    target_id: str = Field(sa_column=words(40))
+    target_id: str = Field(sa_column=words(ACTOR_ID_LENGTH_MAX))
     before: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     after: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     ip: str = Field(sa_column=words(64))

@@ -7,6 +7,8 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, LargeBinary, String
 from sqlmodel import Field
 
+from spacekey.domain.actor import ACTOR_ID_LENGTH_MAX
+
 from .base import Row, moment
 
 
@@ -23,7 +25,7 @@ class IdempotencyKey(Row, table=True):
         Index("ix_spacekey_idempotency_keys_created_at", "created_at"),
     )
 
-    caller_id: str = Field(sa_column=Column(String(40), primary_key=True))
+    caller_id: str = Field(sa_column=Column(String(ACTOR_ID_LENGTH_MAX), primary_key=True))
     operation: str = Field(sa_column=Column(String(20), primary_key=True))
     key_digest: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
     request_digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))

@@ -20,8 +20,12 @@ from .user import Invitation, User
 from .workspace import Member, Space, Workspace
 
 R = TypeVar("R", bound=tuple[Any, ...])
-_EXPRESSIONS = {"has_password": "{table}.password_hash IS NOT NULL"}
-"""SQL expressions of fields that are not columns of their own name."""
+_EXPRESSIONS = {
+    "has_password": "{table}.password_hash IS NOT NULL",
+    "metadata_": "{table}.metadata",
+    "successor_used_at": "u.at",
+}
+"""SQL expressions of fields that are not columns of their own name; ``u`` is the table of first uses."""
 
 Convert: TypeAlias = Callable[[Any], Any]
 
@@ -57,6 +61,9 @@ class TokenRecord(NamedTuple):
     first_use_retires: bool
     last_used_at: datetime | None
     last_used_ip: str | None
+    external_id: str | None
+    metadata_: dict[str, Any] | None
+    imported_from: str | None
     successor_used_at: datetime | None
 
     @property
@@ -83,6 +90,7 @@ class WorkspaceRecord(NamedTuple):
     created_at: datetime
     suspended_at: datetime | None
     deleted_at: datetime | None
+    external_id: str | None
 
 
 class SpaceRecord(NamedTuple):
@@ -94,6 +102,7 @@ class SpaceRecord(NamedTuple):
     slug: str
     created_at: datetime
     deleted_at: datetime | None
+    external_id: str | None
 
 
 class ServiceRecord(NamedTuple):

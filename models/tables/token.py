@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -22,7 +23,8 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from spacekey.domain.actor import Actor, actor_from
+from spacekey.domain.actor import ACTOR_ID_LENGTH_MAX, Actor, actor_from
+from spacekey.domain.external import EXTERNAL_ID_LENGTH_MAX
 
 from .base import Row, moment, words
 from .expressions import FarFuture, FarPast
@@ -30,6 +32,8 @@ from .search import fields_of
 
 _LISTED = text("deleted_at IS NULL")
 _DELETED = text("deleted_at IS NOT NULL")
+_OWNED = text("deleted_at IS NULL AND external_id IS NOT NULL")
+_IMPORTED = text("deleted_at IS NULL AND imported_from IS NOT NULL")
 
 
 class Token(Row, table=True):
@@ -39,6 +43,10 @@ class Token(Row, table=True):
     a snapshot: a token outlives the member who created it. ``retires_at`` ends a rotated token's grace. ``chain_id`` on
     a successor is the id of the first token of its chain of rotations, which has none itself. ``first_use_retires`` on
     a successor means that its first use ends its predecessor earlier.
+
+    ``external_id`` is the id that the host application has for the token's owner, and ``metadata_`` a JSON object of
+    its own (:mod:`spacekey.domain.external`); neither is looked into. ``imported_from`` names the key format of the
+    product with which the key was imported; then ``digest`` is as :mod:`spacekey.domain.key_format` says.
     """
 
     __tablename__ = "spacekey_tokens"
@@ -95,6 +103,23 @@ class Token(Row, table=True):
             postgresql_where=_LISTED,
         ),
         Index(
+            "ix_spacekey_tokens_workspace_external_id",
+            "workspace_id",
+            "external_id",
+            "created_at",
+            "id",
+            sqlite_where=_OWNED,
+            postgresql_where=_OWNED,
+        ),
+        Index(
+            "ix_spacekey_tokens_workspace_imported",
+            "workspace_id",
+            "created_at",
+            "id",
+            sqlite_where=_IMPORTED,
+            postgresql_where=_IMPORTED,
+        ),
+        Index(
             "ix_spacekey_tokens_prefix",
             "prefix",
             "workspace_id",
@@ -128,7 +153,7 @@ class Token(Row, table=True):
     space_id: str | None = Field(default=None, sa_column=Column(String(40)))
     grants: list[str] = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(sa_column=moment(nullable=False))
-    created_by_id: str = Field(sa_column=words(40))
+    created_by_id: str = Field(sa_column=words(ACTOR_ID_LENGTH_MAX))
     created_by_name: str = Field(sa_column=words(254))
     expires_at: datetime | None = Field(default=None, sa_column=moment())
     disabled_at: datetime | None = Field(default=None, sa_column=moment())
@@ -148,6 +173,9 @@ class Token(Row, table=True):
     search_text: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     last_used_ip: str | None = Field(default=None, sa_column=words(64, nullable=True))
     created_by_kind: str | None = Field(default=None, sa_column=words(16, nullable=True))
+    external_id: str | None = Field(default=None, sa_column=words(EXTERNAL_ID_LENGTH_MAX, nullable=True))
+    metadata_: dict[str, Any] | None = Field(default=None, sa_column=Column("metadata", JSON(none_as_null=True)))
+    imported_from: str | None = Field(default=None, sa_column=words(100, nullable=True))
 
     @property
     def created_by(self) -> Actor:

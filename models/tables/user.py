@@ -7,6 +7,8 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, LargeBinary, String, text
 from sqlmodel import Field
 
+from spacekey.domain.actor import ACTOR_ID_LENGTH_MAX
+
 from .base import Row, moment, words
 
 _PROVEN = text("email_proven_at IS NOT NULL")
@@ -91,7 +93,7 @@ class Invitation(Row, table=True):
     name: str | None = Field(default=None, sa_column=words(200, nullable=True))
     role: str = Field(sa_column=words(100))
     inviter_kind: str = Field(sa_column=words(16))
-    inviter_id: str = Field(sa_column=words(40))
+    inviter_id: str = Field(sa_column=words(ACTOR_ID_LENGTH_MAX))
     inviter_name: str = Field(sa_column=words(254))
     created_at: datetime = Field(sa_column=moment(nullable=False))
     expires_at: datetime = Field(sa_column=moment(nullable=False))

@@ -23,10 +23,13 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
+from spacekey.domain.external import EXTERNAL_ID_LENGTH_MAX
+
 from .base import Row, moment, words
 from .search import fields_of
 
 _KEPT = text("deleted_at IS NULL")
+_LINKED = text("deleted_at IS NULL AND external_id IS NOT NULL")
 
 
 class Workspace(Row, table=True):
@@ -34,7 +37,8 @@ class Workspace(Row, table=True):
 
     ``roles`` is the workspace's own role configuration: name → {title, description, grants}, or null for a role that it
     removed. ``per_minute`` and ``burst`` are its own limit, in place of the plan's. Rows of deleted workspaces stay, so
-    that their tokens and audit logs can still be explained; their slugs cannot be reused for a while.
+    that their tokens and audit logs can still be explained; their slugs cannot be reused for a while. ``external_id``
+    is the id that the host application has for its tenant.
     """
 
     __tablename__ = "spacekey_workspaces"
@@ -47,6 +51,14 @@ class Workspace(Row, table=True):
             "lifetime_seconds_default <= lifetime_seconds_max", name="ck_spacekey_workspaces_lifetime_order"
         ),
         Index("uq_spacekey_workspaces_slug", "slug", unique=True, sqlite_where=_KEPT, postgresql_where=_KEPT),
+        Index(
+            "uq_spacekey_workspaces_product_external_id",
+            "product",
+            "external_id",
+            unique=True,
+            sqlite_where=_LINKED,
+            postgresql_where=_LINKED,
+        ),
     )
 
     id: str = Field(sa_column=Column(String(40), primary_key=True))
@@ -64,6 +76,7 @@ class Workspace(Row, table=True):
     created_at: datetime = Field(sa_column=moment(nullable=False))
     suspended_at: datetime | None = Field(default=None, sa_column=moment())
     deleted_at: datetime | None = Field(default=None, sa_column=moment())
+    external_id: str | None = Field(default=None, sa_column=words(EXTERNAL_ID_LENGTH_MAX, nullable=True))
 
 
 class ReleasedSlug(Row, table=True):
@@ -90,6 +103,14 @@ class Space(Row, table=True):
             sqlite_where=_KEPT,
             postgresql_where=_KEPT,
         ),
+        Index(
+            "uq_spacekey_spaces_workspace_external_id",
+            "workspace_id",
+            "external_id",
+            unique=True,
+            sqlite_where=_LINKED,
+            postgresql_where=_LINKED,
+        ),
         Index("ix_spacekey_spaces_workspace_name", "workspace_id", func.lower(column("name", String)), "id"),
     )
 
@@ -100,6 +121,7 @@ class Space(Row, table=True):
     search_text: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     created_at: datetime = Field(sa_column=moment(nullable=False))
     deleted_at: datetime | None = Field(default=None, sa_column=moment())
+    external_id: str | None = Field(default=None, sa_column=words(EXTERNAL_ID_LENGTH_MAX, nullable=True))
 
 
 SEARCHED = ("name", "slug")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.clock import whole_milliseconds_later
+from spacekey.domain.external import clean_external_id, clean_metadata
 from spacekey.domain.ids import KEY, SPACE, id_prefix, new_id
+from spacekey.domain.metadata import Json
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import Faults, InputCode, InvalidInput, NotFound, PlanLimit
 from spacekey.domain.secret import Secret, mint
@@ -31,7 +35,10 @@ from .view import TokenView, audit_facts, view_of
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """Properties of a token to create. With ``space_id`` it is a space token, without a workspace token."""
+    """Properties of a token to create. With ``space_id`` it is a space token, without a workspace token.
+
+    ``external_id`` and ``metadata`` are the host application's; see :mod:`spacekey.domain.external`.
+    """
 
     workspace_id: str
     name: str
@@ -41,6 +48,8 @@ class NewToken:
     description: str = ""
     environment: str | None = None
     expires_at: datetime | Unset | None = UNSET
+    external_id: str | None = None
+    metadata: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +74,7 @@ async def create_space_token(
         space = await workspace_queries.space_by_id(session, space_id)
     if space is None:
         raise NotFound("space")
-    asked = NewToken(
-        workspace_id=space.workspace_id,
-        name=new.name,
-        grants=new.grants,
-        space_id=space_id,
-        preset=new.preset,
-        description=new.description,
-        environment=new.environment,
-        expires_at=new.expires_at,
-    )
+    asked = replace(new, workspace_id=space.workspace_id, space_id=space_id)
     try:
         return await create_token(system, caller, asked, request)
     except NotFound:
@@ -111,6 +111,10 @@ async def _create(system: System, caller: Caller, new: NewToken, request: Idempo
         with faults:
             description = clean_text("description", new.description, DESCRIPTION_LENGTH_MAX)
         with faults:
+            external_id = None if new.external_id is None else clean_external_id("external_id", new.external_id)
+        with faults:
+            metadata = None if new.metadata is None else clean_metadata("metadata", new.metadata)
+        with faults:
             environment = checked_environment(authority, new.environment)
         with faults:
             grants = checked_grants(authority, kind, new.grants, new.preset)
@@ -132,6 +136,8 @@ async def _create(system: System, caller: Caller, new: NewToken, request: Idempo
             environment=environment,
             grants=grants,
             expires_at=expires_at,
+            external_id=external_id,
+            metadata=metadata,
         )
         check_strengthening(authority, None, power_of(token), system.clock())
         session.add(token)
@@ -160,6 +166,8 @@ def prepare_token(
     environment: str,
     grants: list[str],
     expires_at: datetime | None,
+    external_id: str | None,
+    metadata: Json | None,
 ) -> tuple[Token, Secret]:
     """Return a row ready to be stored, and the secret whose digest it holds."""
     secret = mint(authority.product.secret_prefix, environment, system.entropy)
@@ -180,6 +188,8 @@ def prepare_token(
         created_by_name=authority.caller.name,
         created_by_kind=authority.caller.actor.kind.value,
         expires_at=expires_at,
+        external_id=external_id,
+        metadata_=metadata,
     )
     return token, secret
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.external import clean_external_id
 from spacekey.domain.ids import KEY, id_prefix
 from spacekey.domain.page import Page, PageRequest, TokenOrder
 from spacekey.domain.principal import Kind
@@ -54,6 +55,9 @@ class TokenSearch:
     :param scope: having this effective scope now, by the scope, a shorthand or a role. Tokens that are disabled,
         expired or revoked have the scopes that they would have if they were active, as lists show them.
     :param prefix: the first characters of the secret, as lists show them, with or without an ellipsis or dots.
+    :param external_id: the whole external id.
+    :param imported: whether the token is an imported key. One that was rotated stays an imported key; its successor is
+        none.
     """
 
     statuses: frozenset[Status] | None = None
@@ -67,6 +71,8 @@ class TokenSearch:
     created_before: datetime | None = None
     scope: str | None = None
     prefix: str | None = None
+    external_id: str | None = None
+    imported: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +280,8 @@ def search_filter(
         created_after=None if search.created_after is None else clean_moment("created_after", search.created_after),
         created_before=None if search.created_before is None else clean_moment("created_before", search.created_before),
         prefix=None if search.prefix is None else _prefix(search.prefix),
+        external_id=None if search.external_id is None else clean_external_id("external_id", search.external_id),
+        imported=search.imported,
         holding=None if search.scope is None or authority is None else _holding(authority, search.scope),
     )
 

@@ -1,4 +1,4 @@
-"""Rotation of tokens: a successor with the same grants replaces the old token.
+"""Rotation of tokens: a successor with the same grants, external id and metadata replaces the old token.
 
 The old token ends after a grace period or at the successor's first use.
 """
@@ -115,6 +115,8 @@ async def _rotate(
             environment=old.environment,
             grants=list(old.grants),
             expires_at=_expiry(system, authority, old, expires_at),
+            external_id=old.external_id,
+            metadata=old.metadata_,
         )
         check_strengthening(authority, None, power_of(successor), system.clock(), "rotate")
         successor.rotated_from_id = old.id

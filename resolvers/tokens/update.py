@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from spacekey.domain.external import clean_external_id, clean_metadata
 from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import Conflict, ConflictCode, Faults
 from spacekey.domain.token_state import Status
@@ -29,12 +32,14 @@ LIVE = frozenset({Status.ACTIVE, Status.DISABLED})
 
 @dataclass(frozen=True, slots=True)
 class TokenChanges:
-    """Fields to change in a token."""
+    """Fields to change in a token. Metadata is replaced as a whole."""
 
     name: str | Unset = UNSET
     description: str | Unset | None = UNSET
     grants: tuple[str, ...] | Unset = UNSET
     expires_at: datetime | Unset | None = UNSET
+    external_id: str | Unset | None = UNSET
+    metadata: Mapping[str, Any] | Unset | None = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ async def update_token(
     wait: bool = True,
     precondition: Precondition | None = None,
 ) -> Changed:
-    """Change a token's name, description, grants or expiry.
+    """Change a token's name, description, grants, expiry, external id or metadata.
 
     Giving grants, even the same ones, or a later expiry is checked against what the caller holds. An earlier expiry is
     not.
@@ -114,6 +119,13 @@ def _apply(system: System, found: FoundToken, changes: TokenChanges) -> None:
         if changes.expires_at is not UNSET:
             policy = policy_of(authority.workspace)
             token.expires_at = checked_expiry(policy, changes.expires_at, system.clock(), use_default=False)
+    with faults:
+        if changes.external_id is not UNSET:
+            given = changes.external_id
+            token.external_id = None if given is None else clean_external_id("external_id", given)
+    with faults:
+        if changes.metadata is not UNSET:
+            token.metadata_ = None if changes.metadata is None else clean_metadata("metadata", changes.metadata)
     faults.raise_found()
     if changes.grants is not UNSET:
         check_strengthening(authority, None, power_of(token), system.clock())

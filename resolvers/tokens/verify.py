@@ -193,6 +193,9 @@ class LookupVerifier(Verifier):
                 powers.limit,
                 ends_at,
                 facts.chain_id or "",
+                "",
+                facts.external_id,
+                facts.metadata_json,
             )
         )
 

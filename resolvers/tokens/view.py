@@ -100,6 +100,8 @@ def audit_facts(token: AnyToken) -> Facts:
         "space_id": token.space_id,
         "prefix": token.prefix,
         "grants": list(token.grants),
+        "external_id": token.external_id,
+        "metadata": token.metadata_,
         "rotated_to_id": token.rotated_to_id,
         "revoked_reason": token.revoked_reason,
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
+from spacekey.domain.external import clean_external_id
 from spacekey.domain.ids import SPACE, id_prefix
 from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import Forbidden, InputCode, InvalidInput, NotFound, Refusal
@@ -123,18 +124,36 @@ async def space_lists(
     return await _lists(system, held, workspace_ids, "spaces:read", read, of_space_token)
 
 
-async def one_workspace(system: System, caller: Caller, workspace_id: str | None, slug: str | None) -> Authority:
-    """Return the caller's authority in a workspace, named by its id or its slug.
+async def one_workspace(
+    system: System,
+    caller: Caller,
+    workspace_id: str | None = None,
+    slug: str | None = None,
+    external_id: str | None = None,
+    product: str | None = None,
+) -> Authority:
+    """Return the caller's authority in a workspace, named by its id, its slug or its external id.
 
+    :param product: the product of the external id; None for any that the caller can see.
     :raises NotFound, Forbidden: if the workspace is not the caller's, or without ``workspace:read``.
-    :raises InvalidInput: unless exactly one of the two is given.
+    :raises InvalidInput: unless exactly one of the three is given; or if workspaces of several products have the
+        external id, and no product is given.
     """
-    if workspace_id is not None and slug is not None:
-        raise InvalidInput("slug", "Give either id or slug, not both.", InputCode.EXCLUSIVE)
-    if workspace_id is None and slug is None:
-        raise InvalidInput("id", "Give the id or the slug of a workspace.", InputCode.REQUIRED)
+    given = [
+        name
+        for name, value in (("id", workspace_id), ("slug", slug), ("external_id", external_id))
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise InvalidInput(given[1], f"Give either {given[0]} or {given[1]}, not both.", InputCode.EXCLUSIVE)
+    if not given:
+        raise InvalidInput("id", "Give the id, the slug or the external id of a workspace.", InputCode.REQUIRED)
+    if product is not None and external_id is None:
+        raise InvalidInput("product", "Give it together with external_id only.", InputCode.EXCLUSIVE)
 
     async def read(reader: Reader) -> Authority:
+        if external_id is not None:
+            return await _linked_workspace(reader, system, caller, external_id, product)
         found = workspace_id
         if slug is not None:
             found = await workspace_queries.workspace_id_by_slug(reader, slug) if is_slug(slug) else None
@@ -143,6 +162,45 @@ async def one_workspace(system: System, caller: Caller, workspace_id: str | None
         authority = await authority_to_read(reader, system, caller, found)
         authority.require("workspace:read")
         return authority
+
+    return await system.store.read(read)
+
+
+async def _linked_workspace(
+    reader: Reader, system: System, caller: Caller, external_id: str, product: str | None
+) -> Authority:
+    products = system.products if product is None else [product]
+    cleaned = clean_external_id("external_id", external_id)
+    ids = await workspace_queries.workspace_ids_by_external_id(reader, cleaned, products)
+    held = list((await authorities(reader, system, caller, ids)).values())
+    if len(held) > 1:
+        reason = "Is required: workspaces of several products have this external id."
+        raise InvalidInput("product", reason, InputCode.REQUIRED)
+    if not held:
+        raise NotFound("workspace")
+    held[0].require("workspace:read")
+    return held[0]
+
+
+async def one_linked_space(
+    system: System, caller: Caller, workspace_id: str, external_id: str
+) -> tuple[SpaceRecord, Authority]:
+    """Return a space by its external id in a workspace, and the caller's authority over it.
+
+    :raises NotFound, Forbidden: as :func:`one_space`.
+    :raises InvalidInput: if the external id is malformed.
+    """
+    cleaned = clean_external_id("external_id", external_id)
+
+    async def read(reader: Reader) -> tuple[SpaceRecord, Authority]:
+        authority = (await authorities(reader, system, caller, [workspace_id])).get(workspace_id)
+        if authority is None:
+            raise NotFound("workspace")
+        authority.require("spaces:read")
+        space = await workspace_queries.space_record_by_external_id(reader, workspace_id, cleaned)
+        if space is None or authority.space_id not in {None, space.id}:
+            raise NotFound("space")
+        return space, authority
 
     return await system.store.read(read)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.external import clean_external_id, external_id_taken
 from spacekey.domain.ids import SPACE, id_prefix, new_id
 from spacekey.domain.refusal import Conflict, ConflictCode, Faults, NotFound
 from spacekey.domain.unset import UNSET, Unset
@@ -16,7 +17,7 @@ from spacekey.models.tables.workspace import Space
 from spacekey.resolvers.access.authority import SessionAuthority, authority_in
 from spacekey.resolvers.access.caller import Caller
 from spacekey.resolvers.access.entitlements import check_room_for_space
-from spacekey.resolvers.audit.log import actor_of, record
+from spacekey.resolvers.audit.log import Facts, actor_of, record
 from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import clean_name, clean_slug
@@ -53,11 +54,15 @@ async def find_space(
     return space, authority
 
 
-async def create_space(system: System, caller: Caller, workspace_id: str, *, name: str, slug: str) -> Space:
+async def create_space(
+    system: System, caller: Caller, workspace_id: str, *, name: str, slug: str, external_id: str | None = None
+) -> Space:
     """Create a space in a workspace.
 
+    :param external_id: the id that the host application has for it, unique in the workspace.
     :raises NotFound, Forbidden: if the caller may not see the workspace or create spaces in it.
-    :raises InvalidInput, Conflict: if the name or slug is not acceptable, the slug is taken, or the workspace is full.
+    :raises InvalidInput, Conflict: if the name, slug or external id is not acceptable, the slug or the external id is
+        taken, or the workspace is full.
     """
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, workspace_id, lock=True)
@@ -69,6 +74,8 @@ async def create_space(system: System, caller: Caller, workspace_id: str, *, nam
             cleaned = clean_name("name", name)
         with faults:
             slug = clean_slug("slug", slug)
+        with faults:
+            external_id = None if external_id is None else clean_external_id("external_id", external_id)
         faults.raise_found()
         space = Space(
             id=new_id(SPACE, system.clock(), system.entropy),
@@ -76,8 +83,10 @@ async def create_space(system: System, caller: Caller, workspace_id: str, *, nam
             name=cleaned,
             slug=slug,
             created_at=system.clock(),
+            external_id=external_id,
         )
         await _check_slug_free(session, space)
+        await _check_external_id_free(session, space)
         await check_room_for_space(session, workspace_id)
         session.add(space)
         await record(
@@ -87,22 +96,28 @@ async def create_space(system: System, caller: Caller, workspace_id: str, *, nam
             chain=workspace_id,
             action="space.create",
             target_id=space.id,
-            after={"name": space.name, "slug": space.slug},
+            after=_space_facts(space),
         )
     return space
 
 
 async def update_space(
-    system: System, caller: Caller, space_id: str, *, name: str | Unset = UNSET, slug: str | Unset = UNSET
+    system: System,
+    caller: Caller,
+    space_id: str,
+    *,
+    name: str | Unset = UNSET,
+    slug: str | Unset = UNSET,
+    external_id: str | Unset | None = UNSET,
 ) -> Space:
-    """Change a space's name or slug.
+    """Change a space's name, slug or external id.
 
     :raises NotFound, Forbidden, InvalidInput, Conflict: as at creation.
     """
     async with system.store.changing() as session:
         space, authority = await find_space(session, system, caller, space_id, lock=True)
         authority.require("spaces:write")
-        before = {"name": space.name, "slug": space.slug}
+        before = _space_facts(space)
         faults = Faults()
         if name is not UNSET:
             with faults:
@@ -110,10 +125,14 @@ async def update_space(
         if slug is not UNSET:
             with faults:
                 space.slug = clean_slug("slug", slug)
+        if external_id is not UNSET:
+            with faults:
+                space.external_id = None if external_id is None else clean_external_id("external_id", external_id)
         faults.raise_found()
         if slug is not UNSET:
             await _check_slug_free(session, space)
-        after = {"name": space.name, "slug": space.slug}
+        await _check_external_id_free(session, space)
+        after = _space_facts(space)
         if after != before:
             session.add(space)
             await record(
@@ -149,7 +168,7 @@ async def delete_space(system: System, caller: Caller, space_id: str, *, wait: b
             chain=space.workspace_id,
             action="space.delete",
             target_id=space.id,
-            before={"name": space.name, "slug": space.slug},
+            before=_space_facts(space),
             after={"tokens_revoked": revoked},
         )
         staleness = await staleness_seconds(session, system)
@@ -161,3 +180,21 @@ async def _check_slug_free(session: AsyncSession, space: Space) -> None:
         other = await workspace_queries.space_by_slug(session, space.workspace_id, space.slug)
     if other is not None and other.id != space.id:
         raise Conflict(f"The slug '{space.slug}' is taken in this workspace; choose another.", ConflictCode.SLUG_TAKEN)
+
+
+async def _check_external_id_free(session: AsyncSession, space: Space) -> None:
+    """Raise if another space of the workspace has the external id.
+
+    :raises Conflict: if it has.
+    """
+    if space.external_id is None:
+        return
+    with session.no_autoflush:
+        other = await workspace_queries.space_by_external_id(session, space.workspace_id, space.external_id)
+    if other is not None and other.id != space.id:
+        raise external_id_taken()
+
+
+def _space_facts(space: Space) -> Facts:
+    """Return what the audit log keeps of a space."""
+    return {"name": space.name, "slug": space.slug, "external_id": space.external_id}

@@ -9,10 +9,20 @@ from datetime import datetime, timedelta
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.clock import written_exactly
+from spacekey.domain.external import clean_external_id, external_id_taken
 from spacekey.domain.ids import USER, WORKSPACE, id_prefix, new_id
 from spacekey.domain.principal import Kind
 from spacekey.domain.product import OWNER_ROLE, Plan, Product
-from spacekey.domain.refusal import Conflict, ConflictCode, Fault, Faults, Forbidden, InputCode, InvalidInput, NotFound
+from spacekey.domain.refusal import (
+    Conflict,
+    ConflictCode,
+    Fault,
+    Faults,
+    Forbidden,
+    InputCode,
+    InvalidInput,
+    NotFound,
+)
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -82,7 +92,10 @@ RESERVED_SLUGS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceChanges:
-    """Fields to change in a workspace; lifetimes are seconds. Only the operator sets ``per_minute`` and ``burst``."""
+    """Fields to change in a workspace; lifetimes are seconds.
+
+    Only the operator sets ``per_minute``, ``burst`` and ``external_id``.
+    """
 
     name: str | Unset = UNSET
     slug: str | Unset = UNSET
@@ -94,6 +107,7 @@ class WorkspaceChanges:
     per_minute: int | Unset | None = UNSET
     burst: int | Unset | None = UNSET
     suspended: bool | Unset = UNSET
+    external_id: str | Unset | None = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +136,16 @@ async def create_workspace(
     product: str,
     plan: str | None = None,
     take_resting_slug: bool = False,
+    external_id: str | None = None,
 ) -> Workspace:
     """Create a workspace of one product; its creator becomes the owner. The operator's has no members.
 
     :param plan: chosen by the operator; others get the product's default plan.
+    :param external_id: the host application's id of its tenant; only the operator may give one.
     :param take_resting_slug: whether the operator allows a slug that another workspace gave up recently.
     :raises Forbidden: if people may not create workspaces, or this person owns the maximum number.
     :raises InvalidInput: if the product or plan is unknown, or the name or slug is not acceptable.
-    :raises Conflict: if the slug is taken.
+    :raises Conflict: if the slug or the external id is taken.
     """
     async with system.store.changing() as session:
         workspace = await _make(
@@ -141,6 +157,7 @@ async def create_workspace(
             product=product,
             plan=plan,
             take_resting_slug=take_resting_slug,
+            external_id=external_id,
         )
         if isinstance(caller, MemberCaller):
             await _own(session, system, workspace, caller.id)
@@ -158,11 +175,13 @@ async def create_workspace_for(
     plan: str | None = None,
     owner: str,
     take_resting_slug: bool = False,
+    external_id: str | None = None,
 ) -> NewWorkspace:
     """Create a workspace with a first owner.
 
     :param owner: an account's id, or an address: the account that has proven it becomes the owner; if there is none,
         the first owner is the person who presents the invitation's code.
+    :param external_id: the host application's id of its tenant.
     :raises NotFound: if there is no account with this id.
     :raises InvalidInput, Conflict: as :func:`create_workspace`, and for a malformed address.
     """
@@ -176,6 +195,7 @@ async def create_workspace_for(
             product=product,
             plan=plan,
             take_resting_slug=take_resting_slug,
+            external_id=external_id,
         )
         named, email = id_prefix(owner) == USER, ""
         if named:
@@ -209,10 +229,11 @@ async def update_workspace(
 ) -> ChangedWorkspace:
     """Change a workspace's name, slug, plan or policy.
 
-    A plan that is not self-service, the workspace's own limit and suspension are reserved for the operator.
+    A plan that is not self-service, the workspace's own limit, its external id and suspension are reserved for the
+    operator.
 
     :raises NotFound, Forbidden: if the caller may not see or edit the workspace.
-    :raises InvalidInput, Conflict: for invalid values, or a slug that is taken.
+    :raises InvalidInput, Conflict: for invalid values, or a slug or external id that is taken.
     :raises ScopeNotAllowed: if the policy or plan would open up scopes that the caller does not hold.
     """
     async with system.store.changing() as session:
@@ -227,12 +248,17 @@ async def update_workspace(
         with faults:
             _apply_plan(authority, changes, system.clock())
         _apply_policy(authority, changes, system.clock(), faults)
+        with faults:
+            if changes.external_id is not UNSET:
+                workspace.external_id = _external_id(caller, changes.external_id)
         faults.raise_found()
         _apply_operator(system, authority, changes)
         after = workspace_facts(workspace)
         if after["slug"] != before["slug"]:
             await _check_slug_free(session, system, caller, workspace)
             await workspace_queries.release_slug(session, before["slug"], workspace.id, system.clock())
+        if after["external_id"] != before["external_id"]:
+            await _check_external_id_free(session, workspace)
         changed = [key for key in before if before[key] != after[key]]
         if changed:
             session.add(workspace)
@@ -279,6 +305,7 @@ async def _make(
     product: str,
     plan: str | None,
     take_resting_slug: bool,
+    external_id: str | None,
 ) -> Workspace:
     faults = Faults()
     with faults:
@@ -287,6 +314,8 @@ async def _make(
         slug = clean_slug("slug", slug)
     with faults:
         chosen = _chosen_plan(system, caller, product, plan)
+    with faults:
+        external_id = None if external_id is None else _external_id(caller, external_id)
     faults.raise_found()
     if isinstance(caller, MemberCaller):
         await _check_owned(session, system, caller)
@@ -297,7 +326,9 @@ async def _make(
         product=product,
         plan=chosen,
         created_at=system.clock(),
+        external_id=external_id,
     )
+    await _check_external_id_free(session, workspace)
     await _check_slug_free(session, system, caller, workspace, take_resting=take_resting_slug)
     session.add(workspace)
     await session.flush()
@@ -388,6 +419,30 @@ async def _check_slug_free(
             )
     with session.no_autoflush:
         await workspace_queries.forget_released_slug(session, slug)
+
+
+def _external_id(caller: Caller, external_id: str | None) -> str | None:
+    """Return the external id of a workspace, by which the host application finds it.
+
+    :raises InvalidInput: if it is malformed, or the caller is not the operator.
+    """
+    if not isinstance(caller, Operator):
+        reason = "Only the operator sets the external id of a workspace; leave it out."
+        raise InvalidInput("external_id", reason, InputCode.NOT_ALLOWED)
+    return None if external_id is None else clean_external_id("external_id", external_id)
+
+
+async def _check_external_id_free(session: AsyncSession, workspace: Workspace) -> None:
+    """Raise if another workspace of the product has the external id.
+
+    :raises Conflict: if it has. One that is created at the same time is refused by the database, with the same code.
+    """
+    if workspace.external_id is None:
+        return
+    with session.no_autoflush:
+        other = await workspace_queries.workspace_by_external_id(session, workspace.product, workspace.external_id)
+    if other is not None and other.id != workspace.id:
+        raise external_id_taken()
 
 
 def _apply_names(workspace: Workspace, changes: WorkspaceChanges, faults: Faults) -> None:

@@ -57,6 +57,10 @@ class ErrorCode(Enum):
         "The token that an earlier request with this idempotency key created was deleted. Send a new key.",
     )
     SLUG_TAKEN = enum_value("SLUG_TAKEN", "Another workspace or space has this slug. Choose another one.")
+    EXTERNAL_ID_TAKEN = enum_value(
+        "EXTERNAL_ID_TAKEN",
+        "Another workspace of the product, or another space of the workspace, has this external ID. Find that one.",
+    )
     ADDRESS_TAKEN = enum_value(
         "ADDRESS_TAKEN", "Another account has this address or name. Use another one, or sign in to that account."
     )

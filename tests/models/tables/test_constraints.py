@@ -32,9 +32,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.user = a_user(id="usr_1", sign_in_name="a", email="a@example.com", email_proven_at=NOW)
-        self.workspace = a_workspace(id="ws_1", slug="one")
+        self.workspace = a_workspace(id="ws_1", slug="one", external_id="tenant")
         self.other = a_workspace(id="ws_2")
-        self.space = a_space(self.workspace, id="space_1", slug="main")
+        self.space = a_space(self.workspace, id="space_1", slug="main", external_id="project")
         self.token = a_token(self.workspace, id="key_1", digest=bytes(32))
         self.successor = a_token(self.workspace, id="key_2", rotated_from_id="key_1")
         self.event = an_event("ws_1", 1, id="evt_1")
@@ -124,6 +124,7 @@ BROKEN: dict[str, Callable[[World], Row]] = {
     "ck_spacekey_invitations_digest": lambda _: invitation(b"short"),
     "pk_spacekey_workspaces": workspace(id="ws_1"),
     "uq_spacekey_workspaces_slug": workspace(slug="one"),
+    "uq_spacekey_workspaces_product_external_id": workspace(external_id="tenant"),
     "ck_spacekey_workspaces_limit_whole": workspace(per_minute=5),
     "ck_spacekey_workspaces_limit_positive": workspace(per_minute=0, burst=1),
     "ck_spacekey_workspaces_lifetime_max": workspace(lifetime_seconds_max=0),
@@ -132,6 +133,7 @@ BROKEN: dict[str, Callable[[World], Row]] = {
     "pk_spacekey_spaces": lambda world: a_space(world.workspace, id="space_1"),
     "fk_spacekey_spaces_workspace_id": lambda _: a_space(a_workspace()),
     "uq_spacekey_spaces_workspace_slug": lambda world: a_space(world.workspace, slug="main"),
+    "uq_spacekey_spaces_workspace_external_id": lambda world: a_space(world.workspace, external_id="project"),
     "pk_spacekey_members": lambda _: a_member("ws_1", "usr_1"),
     "fk_spacekey_members_workspace_id": lambda _: a_member("ws_none", "usr_1"),
     "fk_spacekey_members_user_id": lambda _: a_member("ws_1", "usr_none"),
@@ -253,3 +255,14 @@ async def test_an_invitation_that_was_used_lets_another_wait(store: Store) -> No
 
 async def test_a_deleted_workspace_gives_its_slug_back(store: Store) -> None:
     await add(store, *(a_workspace(slug="one", deleted_at=NOW) for _ in range(2)), a_workspace(slug="one"))
+
+
+async def test_what_is_deleted_gives_its_external_id_back_and_others_may_have_it(store: Store) -> None:
+    one, other = a_workspace(external_id="t"), a_workspace(external_id="t", product="guard")
+    gone = a_workspace(external_id="t", deleted_at=NOW)
+    spaces = (
+        a_space(one, external_id="p"),
+        a_space(one, external_id="p", deleted_at=NOW),
+        a_space(other, external_id="p"),
+    )
+    await add(store, one, other, gone, *spaces, a_token(one, external_id="u"), a_token(one, external_id="u"))
