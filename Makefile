@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RUNNABLE := $(VENV)/.runnable
 FOLDERS := domain middleware models resolvers schema server examples
 # One more than there are cores: a good part of a run is waiting for servers, databases and browsers.
 JOBS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
+LOG := $(VENV)/install.log
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 SUITE = -n $(JOBS) --dist loadfile --no-loadscope-reorder -ra --durations=10
 ROOT := __init__.py verifiers.py
 PACKAGES := $(addprefix spacekey/,$(ROOT) $(FOLDERS))
@@ -19,12 +22,19 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/build/compiled
 help: ## what can be made here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-$(READY): pyproject.toml constraints.txt
+# What the server needs; make serve waits for no tools of development. What pip says is shown if it fails.
+$(RUNNABLE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Spacekey needs Python 3.11 or newer; run: make PYTHON=python3.11 $(MAKECMDGOALS)")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[server,redis]' --group dev 2>&1 | { grep -v -e WARNING -e '^ ' || true; }
-	touch $@
+	@echo "Installing the server into $(VENV), once: a minute or two."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --upgrade pip >$(LOG) 2>&1 || { cat $(LOG); exit 1; }
+	@$(PIP) --editable '.[server,redis]' >$(LOG) 2>&1 || { cat $(LOG); exit 1; }
+	@touch $@
+
+$(READY): $(RUNNABLE)
+	@echo "Installing the tools of development into $(VENV), once: a minute or two."
+	@$(PIP) --editable '.[server,redis]' --group dev >$(LOG) 2>&1 || { cat $(LOG); exit 1; }
+	@touch $@
 
 # The folders as the package they are: type checkers and import-linter see `spacekey.*` through these links. mypy starts
 # there, since beside the folders themselves it would take each for a second package of the same name.
@@ -34,7 +44,7 @@ house: $(READY)
 	@for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/house/spacekey/$$folder; done
 	@ln -sfn ../../bench build/house/bench
 
-serve: $(READY) ## start the server on SQLite with the four example systems
+serve: $(RUNNABLE) ## start the server on SQLite with the four example systems
 	$(BIN)/spacekey demo --serve
 
 test: $(READY) ## run every test, each on one of the two databases; long forms are skipped and listed
@@ -63,7 +73,7 @@ format: $(READY) ## put the sources into shape
 	$(BIN)/ruff check --fix .
 
 bench: $(READY) ## measure the budgets and write bench/RESULTS.md
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group bench
+	@$(PIP) --group bench >$(LOG) 2>&1 || { cat $(LOG); exit 1; }
 	$(BIN)/python -m bench
 
 screenshots: $(READY) ## picture every page of the dashboard into build/screenshots (needs a Chromium)
