@@ -79,6 +79,7 @@ class ConflictCode(StrEnum):
     SLUG_TAKEN = "SLUG_TAKEN"
     EXTERNAL_ID_TAKEN = "EXTERNAL_ID_TAKEN"
     ADDRESS_TAKEN = "ADDRESS_TAKEN"
+    OUTSIDE_IDENTITY = "OUTSIDE_IDENTITY"
     ADDRESS_UNUSABLE = "ADDRESS_UNUSABLE"
     ALREADY_MEMBER = "ALREADY_MEMBER"
     LAST_OWNER = "LAST_OWNER"
@@ -97,6 +98,7 @@ CONFLICT_CURES = {
     ConflictCode.SLUG_TAKEN: "Choose another slug.",
     ConflictCode.EXTERNAL_ID_TAKEN: "Find the object that has the external ID, or send another one.",
     ConflictCode.ADDRESS_TAKEN: "Use another address, or sign in to the account that has it.",
+    ConflictCode.OUTSIDE_IDENTITY: "Sign in through the identity provider that the message names.",
     ConflictCode.ADDRESS_UNUSABLE: "The account's owner must enter an address first.",
     ConflictCode.ALREADY_MEMBER: "Change the member's role instead.",
     ConflictCode.LAST_OWNER: "Make another member an owner first.",

@@ -35,7 +35,8 @@ class WorkspaceCreation:
 class System:
     """Dependencies of the resolvers. ``default_staleness_seconds`` is T if the database holds none.
 
-    ``places`` bounds, by caller, the changes in progress that take access away.
+    ``places`` bounds, by caller, the changes in progress that take access away. ``takes_passwords`` is false if all
+    people come from outside.
     """
 
     store: Store
@@ -49,6 +50,7 @@ class System:
     last_seen: LastSeen = field(default_factory=LastSeen)
     workspace_creation: WorkspaceCreation = WorkspaceCreation()
     places: Places = field(default_factory=MemoryPlaces)
+    takes_passwords: bool = True
 
     def product(self, name: str) -> Product:
         """Return the product of a stored workspace.

@@ -37,14 +37,15 @@ from spacekey.server.http.client_auth import ClientAuthentication
 from spacekey.server.http.dashboard import dashboard_routes
 from spacekey.server.http.errors import REALM, on_expected, on_http_exception
 from spacekey.server.http.graphiql import graphiql_routes
+from spacekey.server.http.identity import person_of
 from spacekey.server.http.middleware import DeprecationHeaders, RequestLog, SameOrigin, SecurityHeaders
 from spacekey.server.http.openapi import deprecation_notices
 from spacekey.server.http.requests import BadBody
 from spacekey.server.http.routes import API, GRAPHQL, OPERATIONS, build_routes
-from spacekey.server.http.session_cookie import member_of_session
 
 from .build import build_parts, prepare_store
 from .context import Parts, facts_of
+from .identity.protocol import Identity
 from .services import WithServices
 from .settings import Settings
 
@@ -56,9 +57,16 @@ _ADD_IT = "Their tokens are answered with 503 until its file is named in SPACEKE
 log = logging.getLogger("spacekey.server")
 
 
-def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawberry.Schema | None = None) -> Starlette:
+def build_app(
+    settings: Settings,
+    *,
+    identity: Identity | None = None,
+    parts: Parts | None = None,
+    schema: strawberry.Schema | None = None,
+) -> Starlette:
     """Return the server as an ASGI app. Connections open with the first request and close when the app stops.
 
+    :param identity: where people come from, such as ``HostSession(read)``; None for what the settings say.
     :param parts: the parts to build it from, in which tests pass a clock of their own.
     :param schema: another GraphQL schema, for tests.
     :raises ConfigurationError: a product is invalid, the database's folder cannot be created, or the path of
@@ -66,7 +74,7 @@ def build_app(settings: Settings, *, parts: Parts | None = None, schema: strawbe
     """
     routes = _routes(settings, schema if schema is not None else build_schema())
     check_base_path("" if settings.public is None else settings.public.base_path, routes)
-    parts = parts if parts is not None else build_parts(settings)
+    parts = parts if parts is not None else build_parts(settings, identity=identity)
     app = Starlette(
         routes=routes,
         middleware=_middleware(settings, parts),
@@ -116,7 +124,7 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
             TokenMiddleware,
             verifier=WithServices(partial(read_service, parts.system), parts.system.clock, parts.verifier),
             realm=REALM,
-            fallback_authenticator=member_of_session,
+            fallback_authenticator=person_of,
             allowed_origins=() if public is None else (public.origin,),
             on_result=_observer(parts),
             known_scopes=frozenset(MANAGEMENT_SCOPES),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spacekey.domain.bounds import MemoryPlaces
@@ -36,6 +36,8 @@ from spacekey.resolvers.tokens.usage import StoreUsage
 from spacekey.resolvers.tokens.verify import LookupVerifier
 
 from .context import Parts
+from .identity.passwords import Passwords as PasswordSignIn
+from .identity.protocol import Identity
 from .limits import SessionFlood, build_limiter
 from .metrics import Metrics, ObservedLookup
 from .settings import Settings
@@ -128,14 +130,24 @@ def workspace_creation(settings: Settings, products: Collection[str]) -> Workspa
     )
 
 
-def build_parts(settings: Settings, system: System | None = None, among: Among | None = None) -> Parts:
+def build_parts(
+    settings: Settings,
+    system: System | None = None,
+    among: Among | None = None,
+    *,
+    identity: Identity | None = None,
+) -> Parts:
     """Return all parts of a server.
 
     :param system: the system to use, for tests with a clock of their own; built if None.
     :param among: what this process shares with other workers; None for a single process.
+    :param identity: where people come from; None for what the settings say, which is Spacekey's own passwords by
+        default.
     """
     memory = None if among is None else among.memory
+    identity = identity if identity is not None else PasswordSignIn()
     system = system if system is not None else build_system(settings, memory)
+    system = replace(system, takes_passwords=identity.takes_passwords)
     metrics = Metrics(None if among is None else among.metrics)
     refusals = RefusalLog(system)
     limiter = build_limiter(settings, metrics, memory)
@@ -160,6 +172,7 @@ def build_parts(settings: Settings, system: System | None = None, among: Among |
             anonymous, accounts=None if memory is None else SharedWork(memory.table("anonymous work"), anonymous)
         ),
         warns=among is None or among.warns,
+        identity=identity,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -19,6 +19,8 @@ from spacekey.resolvers.audit.refusals import RefusalLog
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.verify import LookupVerifier
 
+from .identity.passwords import Passwords
+from .identity.protocol import Identity
 from .limits import SessionFlood
 from .metrics import Metrics
 from .services import service_caller
@@ -33,7 +35,8 @@ class Parts:
     """Parts of one server. ``verifier`` asks the store at every call, without a cache.
 
     ``limits`` counts requests by plan, ``budgets`` the cost of GraphQL operations by caller; both keep their accounts
-    in the same place. ``warns`` is false if another worker logs the warnings of the start.
+    in the same place. ``warns`` is false if another worker logs the warnings of the start. ``identity`` tells who the
+    people are.
     """
 
     settings: Settings
@@ -48,9 +51,11 @@ class Parts:
     sessions: SessionFlood
     anonymous: AnonymousBudget
     warns: bool = True
+    identity: Identity = field(default_factory=Passwords)
 
     async def aclose(self) -> None:
         """Close all connections."""
+        await self.identity.aclose()
         await self.limits.aclose()
         await self.verifier.aclose()
         await self.system.store.aclose()

@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.actor import ActorKind
 from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
+from spacekey.models.tables.identity import OutsideIdentity
 from spacekey.models.tables.token import Token
 from spacekey.models.tables.user import Invitation, User, UserSession
 from spacekey.models.tables.workspace import Member
@@ -170,7 +171,7 @@ async def erase_creator(session: AsyncSession, user_id: str) -> int:
 async def delete_account(
     session: AsyncSession, user: User, accepted: Iterable[str], addresses: Mapping[str, datetime | None]
 ) -> None:
-    """Delete a person's row, memberships and sessions, and the person's invitations.
+    """Delete a person's row, memberships, sessions and identities from outside, and the person's invitations.
 
     These are the invitations that the person accepted or created, and those for the addresses that they have proven.
     The person's name is removed from accepted invitations that they created.
@@ -186,6 +187,7 @@ async def delete_account(
     for statement in (
         delete(Member).where(col(Member.user_id) == user.id),
         delete(UserSession).where(col(UserSession.user_id) == user.id),
+        delete(OutsideIdentity).where(col(OutsideIdentity.user_id) == user.id),
         delete(Invitation).where(or_(theirs, and_(made, col(Invitation.used_at).is_(None)))),
         update(Invitation).where(made).values(inviter_name=""),
         delete(User).where(col(User.id) == user.id),

@@ -46,7 +46,10 @@ class User(Row, table=True):
 
 
 class UserSession(Row, table=True):
-    """Signed-in browser. The cookie's random string is stored only as SHA-256; ``id`` is derived from neither."""
+    """Signed-in browser. The cookie's random string is stored only as SHA-256; ``id`` is derived from neither.
+
+    ``issuer`` is the identity provider that the person signed in through; None for a password.
+    """
 
     __tablename__ = "spacekey_user_sessions"
     __table_args__ = (CheckConstraint("length(digest) = 32", name="ck_spacekey_user_sessions_digest"),)
@@ -61,6 +64,7 @@ class UserSession(Row, table=True):
     expires_at: datetime = Field(sa_column=moment(nullable=False))
     ip: str = Field(sa_column=words(64))
     user_agent: str = Field(sa_column=words(300))
+    issuer: str | None = Field(default=None, sa_column=words(255, nullable=True))
 
 
 class Invitation(Row, table=True):

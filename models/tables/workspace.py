@@ -135,7 +135,11 @@ def _keep_search_text(_mapper: object, _connection: object, space: Space) -> Non
 
 
 class Member(Row, table=True):
-    """Membership of a person in a workspace, with a role."""
+    """Membership of a person in a workspace, with a role.
+
+    A membership from outside was made by a claim of ``issuer`` and counts until ``ends_at``, unless the claim is seen
+    again before. Both are None for a membership that was made here.
+    """
 
     __tablename__ = "spacekey_members"
 
@@ -143,3 +147,5 @@ class Member(Row, table=True):
     user_id: str = Field(sa_column=Column(String(40), ForeignKey("spacekey_users.id"), primary_key=True, index=True))
     role: str = Field(sa_column=words(100))
     created_at: datetime = Field(sa_column=moment(nullable=False))
+    issuer: str | None = Field(default=None, sa_column=words(255, nullable=True))
+    ends_at: datetime | None = Field(default=None, sa_column=moment())

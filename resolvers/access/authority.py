@@ -247,7 +247,7 @@ def token_authority(
 async def _held(session: AsyncSession, system: System, caller: Caller, workspace: Workspace) -> Authority:
     if isinstance(caller, MemberCaller):
         member = await workspace_queries.member(session, workspace.id, caller.id)
-        if member is None:
+        if member is None or (member.ends_at is not None and system.clock() >= member.ends_at):
             raise NotFound("workspace")
         return member_authority(system, caller, workspace, member.role)
     if isinstance(caller, TokenCaller):

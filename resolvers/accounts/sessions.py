@@ -24,7 +24,7 @@ from spacekey.models.tables.user import User, UserSession
 from spacekey.resolvers.access.caller import MemberCaller, RequestFacts
 from spacekey.resolvers.access.entitlements import make_room_for_session, scopes_of
 from spacekey.resolvers.addresses import shown_account, typed_sign_in_names
-from spacekey.resolvers.audit.log import Attribution, actor_of, printable, record
+from spacekey.resolvers.audit.log import CREDENTIAL_LENGTH_MAX, Attribution, actor_of, printable, record
 from spacekey.resolvers.passwords.hashing import Turn, check_password
 from spacekey.resolvers.system import System
 
@@ -73,8 +73,9 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
     :raises ServiceUnavailable: if too many passwords are waiting to be checked.
     :raises TooManyAttempts: if there were too many failures for this account or address.
     :raises SignInFailed: if the name is unknown or the password wrong; both look the same and take the same time.
-    :raises InvalidInput: if the password is an API token.
+    :raises InvalidInput: if the password is an API token, or people do not sign in by passwords here.
     """
+    check_takes_passwords(system)
     if parse(Secret(password.strip())) is not None or parse(Secret(email.strip())) is not None:
         raise InvalidInput(
             "password", "This is an API token. Tokens are for programs and cannot sign in.", InputCode.NOT_ALLOWED
@@ -107,6 +108,19 @@ async def sign_in(system: System, request: RequestFacts, *, email: str, password
         return await open_session(session, system, user, request, "session.sign_in")
 
 
+def check_takes_passwords(system: System) -> None:
+    """Raise if all people come from outside.
+
+    :raises InvalidInput: saying so.
+    """
+    if not system.takes_passwords:
+        raise InvalidInput(
+            "password",
+            "Passwords are not used here. Sign in where this page's application, or its operator, tells you to.",
+            InputCode.NOT_ALLOWED,
+        )
+
+
 async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> str | None:
     """End the session of a cookie and return its id; None if it has already ended or the person was erased."""
     async with system.store.changing() as session:
@@ -121,9 +135,11 @@ async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> str 
     return ended
 
 
-async def session_outcome(system: System, secret: Secret) -> Authenticated | Rejected:
+async def session_outcome(system: System, secret: Secret, issuer: str | None = None) -> Authenticated | Rejected:
     """Return the member principal of a session cookie, with the union of scopes over all of the person's workspaces.
 
+    :param issuer: the identity provider that this server is set up with. A session that was opened through another one,
+        or through one that is not set up any more, has ended.
     :raises ServiceUnavailable: if the database is unreachable.
     """
     now = system.clock()
@@ -133,9 +149,9 @@ async def session_outcome(system: System, secret: Secret) -> Authenticated | Rej
             return Rejected(Reason.UNKNOWN)
         opened, user = found
         last_seen = system.last_seen.of(opened)
-        if now >= opened.expires_at or now >= last_seen + IDLE:
+        if now >= opened.expires_at or now >= last_seen + IDLE or opened.issuer not in (None, issuer):
             return Rejected(Reason.EXPIRED)
-        scopes = await _union_of_scopes(session, system, user.id)
+        scopes = await union_of_scopes(session, system, user.id)
     if now >= last_seen + TOUCH_EVERY:
         system.last_seen.note(opened, now)
     name = shown_account(user)
@@ -215,13 +231,26 @@ async def end_other_sessions(system: System, caller: MemberCaller, present: Secr
 
 
 async def open_session(
-    session: AsyncSession, system: System, user: User, request: RequestFacts, action: str
+    session: AsyncSession,
+    system: System,
+    user: User,
+    request: RequestFacts,
+    action: str,
+    *,
+    issuer: str | None = None,
+    lifetime: timedelta = ABSOLUTE,
+    replaces: bytes | None = None,
 ) -> SignedIn:
     """Open a session for the user, inside the caller's transaction.
 
     The session that came with the request ends, whichever account it belongs to: the browser replaces its cookie.
+
+    :param issuer: the identity provider that the person signed in through; None for a password.
+    :param replaces: the digest of a session to end as well, which the browser had when the sign-in began.
     """
     now = system.clock()
+    if replaces is not None:
+        await user_queries.delete_session(session, replaces)
     if request.session is not None:
         await user_queries.delete_session(session, request.session.digest())
     secret = opaque_secret(system.entropy)
@@ -234,14 +263,16 @@ async def open_session(
             user_id=user.id,
             created_at=now,
             last_seen_at=now,
-            expires_at=now + ABSOLUTE,
+            expires_at=now + lifetime,
             ip=request.ip[:64],
             user_agent=printable(request.user_agent, 300),
+            issuer=issuer,
         )
     )
-    actor = Attribution(Actor(ActorKind.PERSON, user.id, shown_account(user)), "password", request)
+    credential = "password" if issuer is None else issuer[:CREDENTIAL_LENGTH_MAX]
+    actor = Attribution(Actor(ActorKind.PERSON, user.id, shown_account(user)), credential, request)
     await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=user.id)
-    return SignedIn(user, secret, now + ABSOLUTE)
+    return SignedIn(user, secret, now + lifetime)
 
 
 @contextmanager
@@ -290,7 +321,8 @@ async def _record_failure(
         await record(session, system, actor, chain=SYSTEM_CHAIN, action=action, target_id=target, outcome="denied")
 
 
-async def _union_of_scopes(session: AsyncSession, system: System, user_id: str) -> frozenset[str]:
+async def union_of_scopes(session: AsyncSession, system: System, user_id: str) -> frozenset[str]:
+    """Return the scopes that a person has in any workspace."""
     members = await workspace_queries.members_of_user(session, user_id)
     workspaces = {
         workspace.id: workspace

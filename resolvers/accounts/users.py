@@ -7,12 +7,15 @@ account has. The module also gives the words about a person that their password 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.ids import USER, id_prefix, new_id
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import Conflict, ConflictCode, Faults, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
+from spacekey.models.queries import identities as identity_queries
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.queries.erasure import PROVEN_BEFORE
@@ -46,7 +49,7 @@ async def create_user(system: System, caller: Operator, *, email: str, name: str
             password_hash=hashed,
             created_at=system.clock(),
         )
-        lost = await _prove(session, system, user)
+        lost = await prove(session, system, user)
         await record(
             session,
             system,
@@ -77,7 +80,7 @@ async def prove_email(system: System, caller: Operator, user_id: str) -> User:
             )
         if user.email_proven_at is None:
             user.email = _provable(user.email)
-            lost = await _prove(session, system, user)
+            lost = await prove(session, system, user)
             await record(
                 session,
                 system,
@@ -96,17 +99,21 @@ async def reset_password(system: System, caller: Operator, user_id: str, *, pass
 
     :raises NotFound: if the account does not exist.
     :raises InvalidInput: if the password is not acceptable.
+    :raises Conflict: if the account's identity comes from outside.
     """
     async with system.store.reading() as session:
         user = await user_queries.user_by_id(session, user_id)
+        issuers = await identity_queries.issuers_of_user(session, user_id)
     if user is None:
         raise NotFound("account")
+    check_has_password(issuers)
     await check_password("password", password, about=await words_around(system, user))
     hashed = await system.passwords.hash(password, COMMAND_LINE)
     async with system.store.changing() as session:
         user = await user_queries.lock_user(session, user_id)
         if user is None:
             raise NotFound("account")
+        check_has_password(await identity_queries.issuers_of_user(session, user_id))
         user.password_hash = hashed
         session.add(user)
         await user_queries.delete_sessions_of_user(session, user.id)
@@ -120,6 +127,18 @@ async def reset_password(system: System, caller: Operator, user_id: str, *, pass
             target_name=shown_account(user),
         )
     return user
+
+
+def check_has_password(issuers: Sequence[str]) -> None:
+    """Raise if an account's identity comes from outside, so that it has no password here.
+
+    :raises Conflict: naming the issuers.
+    """
+    if issuers:
+        raise Conflict(
+            f"This account signs in through {', '.join(issuers)} and has no password here.",
+            ConflictCode.OUTSIDE_IDENTITY,
+        )
 
 
 async def user_list(
@@ -249,7 +268,7 @@ def _provable(email: str) -> str:
         ) from None
 
 
-async def _prove(session: AsyncSession, system: System, user: User) -> dict[str, object]:
+async def prove(session: AsyncSession, system: System, user: User) -> dict[str, object]:
     """Mark the account's address as proven and store the account.
 
     Accounts that only claimed the address lose it, and one of them that used it as its sign-in name signs in by its id

@@ -29,6 +29,7 @@ GENESIS = bytes(32)
 VERSION = 2
 SALT_BYTES = 16
 NAME_LENGTH_MAX = 254
+CREDENTIAL_LENGTH_MAX = 60
 
 HASHED: dict[int, tuple[str, ...]] = {
     1: (
@@ -112,6 +113,8 @@ ACTIONS = frozenset(
         "user.change_password",
         "user.create",
         "user.erase",
+        "user.join",
+        "user.link",
         "user.prove_email",
         "user.reset_password",
         "user.update",

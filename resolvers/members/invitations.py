@@ -27,7 +27,7 @@ from spacekey.resolvers.access.authority import Authority, authority_in
 from spacekey.resolvers.access.caller import Caller, MemberCaller, Operator, RequestFacts, TokenCaller
 from spacekey.resolvers.access.delegation import check_strengthening, check_within, role_power
 from spacekey.resolvers.access.entitlements import check_room_for_member
-from spacekey.resolvers.accounts.sessions import SignedIn, open_session
+from spacekey.resolvers.accounts.sessions import SignedIn, check_takes_passwords, open_session
 from spacekey.resolvers.accounts.users import is_free, words_about
 from spacekey.resolvers.addresses import shown_account, sign_in_name_of
 from spacekey.resolvers.audit.log import Attribution, actor_of, record
@@ -118,7 +118,8 @@ async def accept_invitation(
     :raises TooManyAttempts: for too many acceptances from this network; each is counted before anything is hashed.
     :raises NotFound: if the code is unknown, used or expired, its workspace or role is gone, or its inviter may no
         longer invite to the role. Nothing was hashed.
-    :raises InvalidInput: if the password or name is not acceptable, or the caller is already a member.
+    :raises InvalidInput: if the password or name is not acceptable, the caller is already a member, or new accounts are
+        made by signing in from outside.
     """
     by_network = f"invitations from {network_of(request.ip)}"
     system.attempts.count(system.clock(), {by_network: 1.0})
@@ -133,6 +134,7 @@ async def accept_invitation(
         joined = await _join_signed_in(system, request, caller, digest)
         system.attempts.take_back(system.clock(), {by_network: 1.0})
         return joined
+    check_takes_passwords(system)
     account = await _new_account(system, invitation, workspace, password, name, Turn(network_of(request.ip)))
     try:
         joined = await _join_as(system, request, account, digest)

@@ -70,7 +70,11 @@ class AuditAction(Enum):
     USER_CHANGE_PASSWORD = enum_value("user.change_password", description="A person changed their password.")
     USER_CREATE = enum_value("user.create", description="An account was created.")
     USER_ERASE = enum_value("user.erase", description="A person's data was erased.")
-    USER_PROVE_EMAIL = enum_value("user.prove_email", description="The operator verified an email address.")
+    USER_JOIN = enum_value("user.join", description="A person signed in from outside for the first time.")
+    USER_LINK = enum_value(
+        "user.link", description="An account was given an identity from outside, and lost its password."
+    )
+    USER_PROVE_EMAIL = enum_value("user.prove_email", description="An email address was verified.")
     USER_RESET_PASSWORD = enum_value("user.reset_password", description="The operator reset a password.")
     USER_UPDATE = enum_value("user.update", description="An account was changed.")
     WORKSPACE_CREATE = enum_value("workspace.create", description="The workspace was created.")

@@ -64,6 +64,9 @@ class ErrorCode(Enum):
     ADDRESS_TAKEN = enum_value(
         "ADDRESS_TAKEN", "Another account has this address or name. Use another one, or sign in to that account."
     )
+    OUTSIDE_IDENTITY = enum_value(
+        "OUTSIDE_IDENTITY", "The account signs in through an identity provider and has no password here."
+    )
     ADDRESS_UNUSABLE = enum_value(
         "ADDRESS_UNUSABLE", "The account has no address that can be used. Its owner must enter one first."
     )

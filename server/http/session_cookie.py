@@ -8,15 +8,14 @@ own, the base path is part of its name: apps below several paths of one host eac
 from __future__ import annotations
 
 import re
-from functools import lru_cache, partial
+from functools import lru_cache
 from hashlib import sha256
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected, Unavailable
 from spacekey.domain.secret import Secret
-from spacekey.resolvers.accounts.sessions import SignedIn, session_outcome
+from spacekey.resolvers.accounts.sessions import SignedIn
 from spacekey.server.context import parts_of
 
 from .base_path import base_path
@@ -54,27 +53,6 @@ def _values(connection: HTTPConnection) -> list[str]:
     wanted = cookie_name(base_path(connection.scope))
     pairs = (part.partition("=") for value in connection.headers.getlist("cookie") for part in value.split(";"))
     return [text.strip() for name, _, text in pairs if name.strip() == wanted]
-
-
-async def member_of_session(connection: HTTPConnection) -> AuthenticationResult:
-    """Authenticate by the session cookie, as TokenMiddleware's fallback authenticator.
-
-    A session that has ended counts as no credentials: browsers send cookies by themselves, and a stale one must not
-    keep its user from signing in again. A page that acts as another account than the cookie's is refused. An address
-    that sends too many unknown cookies has to wait.
-
-    :raises ServiceUnavailable: the store does not answer.
-    """
-    secret = cookie_secret(connection)
-    if secret is None:
-        return Anonymous()
-    parts = parts_of(connection)
-    outcome = await parts.sessions.outcome(connection.scope, secret, partial(session_outcome, parts.system))
-    if isinstance(outcome, Unavailable):
-        return outcome
-    if not isinstance(outcome, Authenticated):
-        return Anonymous()
-    return outcome if acts_as(connection, outcome.principal.id) else Rejected(Reason.UNKNOWN)
 
 
 def acts_as(connection: HTTPConnection, person_id: str) -> bool:

@@ -39,7 +39,7 @@ LEFT_OUT: dict[type[Row], tuple[type[Any], set[str]]] = {
     Token: (records.TokenRecord, {"digest", "search_text"}),
     Workspace: (records.WorkspaceRecord, set()),
     Space: (records.SpaceRecord, {"search_text"}),
-    Member: (records.MemberRecord, set()),
+    Member: (records.MemberRecord, {"issuer", "ends_at"}),
     Service: (records.ServiceRecord, set()),
     User: (records.UserRecord, {"password_hash"}),
     Invitation: (records.InvitationRecord, {"digest"}),

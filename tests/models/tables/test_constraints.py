@@ -16,6 +16,7 @@ from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.tables.audit import AuditChain
 from spacekey.models.tables.base import Row
 from spacekey.models.tables.idempotency import IdempotencyKey
+from spacekey.models.tables.identity import OutsideIdentity
 from spacekey.models.tables.registry import metadata
 from spacekey.models.tables.service import Service, ServiceSecret
 from spacekey.models.tables.setting import Setting
@@ -57,6 +58,7 @@ class World:
             idempotency_key(),
             a_service(),
             a_service_secret(),
+            an_outside_identity(),
         ]
 
 
@@ -67,6 +69,11 @@ def idempotency_key(**given: Any) -> IdempotencyKey:
 
 def a_service(**given: Any) -> Service:
     return Service(**{"id": "svc_1", "name": "emit-api", "product": "emit", "created_at": NOW, **given})
+
+
+def an_outside_identity(**given: Any) -> OutsideIdentity:
+    facts = {"issuer": "https://id.example", "subject": "1", "user_id": "usr_1", "created_at": NOW}
+    return OutsideIdentity(**{**facts, **given})
 
 
 def a_service_secret(**given: Any) -> ServiceSecret:
@@ -116,6 +123,8 @@ BROKEN: dict[str, Callable[[World], Row]] = {
     "uq_spacekey_user_sessions_id": lambda _: a_session(id="ses_" + "0" * 30),
     "fk_spacekey_user_sessions_user_id": lambda _: a_session(user_id="usr_none"),
     "ck_spacekey_user_sessions_digest": lambda _: a_session(digest=b"short"),
+    "pk_spacekey_outside_identities": lambda _: an_outside_identity(),
+    "fk_spacekey_outside_identities_user_id": lambda _: an_outside_identity(subject="2", user_id="usr_none"),
     "pk_spacekey_invitations": lambda _: invitation(bytes(32), email="b@example.com", id="inv_other"),
     "uq_spacekey_invitations_id": lambda _: invitation(b"d" * 32, id="inv_" + "0" * 30),
     "fk_spacekey_invitations_workspace_id": lambda _: invitation(b"d" * 32, workspace_id="ws_none"),
