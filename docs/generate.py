@@ -225,6 +225,10 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
         "Errors",
         (("spacekey", ("SpacekeyError", "ConfigurationError", "RuleError", "ProductError", "ServiceUnavailable")),),
     ),
+    (
+        "Who your people are",
+        (("spacekey.server.identity", ("Identity", "Issuer", "Person", "Passwords", "HostSession")),),
+    ),
     ("Tests", (("spacekey.middleware.testing", ("issue_token", "TestToken", "undeclared_routes")),)),
 )
 """The public names by topic: exactly those of ``__all__`` in each public module."""

@@ -163,8 +163,17 @@ async def _follow_claims(
             member.role, member.ends_at = role, ends_at
             session.add(member)
             if before != role:
-                facts = {"before": {"role": before}, "after": {"role": role}}
-                await _record(session, system, request, issuer, user, "member.change_role", workspace_id, **facts)
+                await _record(
+                    session,
+                    system,
+                    request,
+                    issuer,
+                    user,
+                    "member.change_role",
+                    workspace_id,
+                    before={"role": before},
+                    after={"role": role},
+                )
         await session.flush()
         if before != role:
             await end_void_invitations(session, system, caller, workspace_id, inviter_id=user.id)

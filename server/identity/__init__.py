@@ -3,10 +3,10 @@
 Give one of them to :func:`spacekey.server.app.build_app`, or extend :class:`Identity` and write your own.
 """
 
-from spacekey.resolvers.accounts.outside import EVERY_DOMAIN, Person
+from spacekey.resolvers.accounts.outside import Issuer, Person
 
 from .host import HostSession
 from .passwords import Passwords
 from .protocol import Identity
 
-__all__ = ["EVERY_DOMAIN", "HostSession", "Identity", "Passwords", "Person"]
+__all__ = ["HostSession", "Identity", "Issuer", "Passwords", "Person"]

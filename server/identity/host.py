@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Literal
+from collections.abc import Awaitable, Callable, Collection
 
 from starlette.requests import HTTPConnection
 
@@ -25,7 +24,7 @@ class HostSession(Identity):
         come from this origin.
     :param issuer: the name under which the host's people are kept. Never change it.
     :param domains: the domains whose addresses the host has verified where it says ``email_verified``;
-        ``EVERY_DOMAIN`` if it verifies every address that it has.
+        ``"*"`` if it verifies every address that it has.
     :param sign_in_url: the host's own sign-in page, to which the dashboard links.
     :param sign_out_url: the host's own sign-out page, to which "Sign out" leads; without it the dashboard has none.
     :raises ConfigurationError: if an argument cannot be used.
@@ -36,7 +35,7 @@ class HostSession(Identity):
         read: Callable[[HTTPConnection], Awaitable[Person | None]],
         *,
         issuer: str = "host",
-        domains: tuple[str, ...] | list[str] | frozenset[str] | Literal["*"] = (),
+        domains: Collection[str] = (),
         sign_in_url: str | None = None,
         sign_out_url: str | None = None,
     ) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import Collection
+from typing import Protocol, runtime_checkable
 
 from starlette.requests import HTTPConnection
 
@@ -48,12 +49,13 @@ class Identity(Protocol):
 
     async def aclose(self) -> None:
         """Close what was opened."""
+        return
 
 
-def checked_issuer(name: str, domains: tuple[str, ...] | list[str] | frozenset[str] | Literal["*"]) -> Issuer:
+def checked_issuer(name: str, domains: Collection[str]) -> Issuer:
     """Return an issuer from what a developer or operator wrote.
 
-    :param domains: domains in any case, or ``EVERY_DOMAIN``.
+    :param domains: domains in any case, or ``"*"`` for all.
     :raises ConfigurationError: if the name is missing or too long, or a domain is not one.
     """
     if not name or len(name) > ISSUER_LENGTH_MAX or any(not one.isprintable() or one.isspace() for one in name):
