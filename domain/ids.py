@@ -17,10 +17,11 @@ EVENT = "evt"
 SESSION = "ses"
 INVITATION = "inv"
 SERVICE = "svc"
+PORTAL_SESSION = "pts"
 MEMBER = "mem"
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
-_SHAPE = re.compile(r"(ws|space|key|usr|evt|ses|inv|svc)_[0-9a-hjkmnp-tv-z]{26}", re.ASCII)
+_SHAPE = re.compile(r"(ws|space|key|usr|evt|ses|inv|svc|pts)_[0-9a-hjkmnp-tv-z]{26}", re.ASCII)
 
 
 def new_id(prefix: str, now: datetime, entropy: Entropy) -> str:

@@ -21,7 +21,7 @@ from .product_sections import (
     read_use_cases,
 )
 from .product_table import Table
-from .scope import MANAGEMENT_SCOPES
+from .scope import MANAGEMENT_SCOPES, OPERATOR_NAMESPACE
 from .secret import ENVIRONMENTS, is_secret_prefix
 from .text_input import read_file
 
@@ -123,6 +123,8 @@ def _distinct(root: Table, scopes: Collection[str], shorthands: Collection[str],
     taken = {**dict.fromkeys(scopes, "a scope"), **dict.fromkeys(MANAGEMENT_SCOPES, "a management scope")}
     for section, names, what in (("shorthands", shorthands, "a shorthand"), ("roles", roles, "a role")):
         for name in names:
+            if name.startswith(OPERATOR_NAMESPACE):
+                raise root.wrong(f"{section}.{name}", f"names that begin with '{OPERATOR_NAMESPACE}' are for services")
             if name in taken:
                 raise root.wrong(f"{section}.{name}", f"the name is already {taken[name]}; choose another")
             taken[name] = what

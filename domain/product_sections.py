@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from .principal import Kind, Limit
 from .product import OWNER_ROLE, Plan, Preset, Role, Shorthand, UseCase
 from .product_table import Table
-from .scope import MANAGEMENT_SCOPES, is_scope_name
+from .scope import MANAGEMENT_SCOPES, OPERATOR_NAMESPACE, is_scope_name
 from .suggest import did_you_mean
 
 
@@ -19,6 +19,8 @@ def read_scopes(table: Table) -> dict[str, str]:
             raise table.wrong(name, "is not a scope name: use lower-case words joined by colons, like 'jobs:read'")
         if name in MANAGEMENT_SCOPES:
             raise table.wrong(name, "is a management scope of Spacekey's own; a product can grant it, not define it")
+        if name.startswith(OPERATOR_NAMESPACE):
+            raise table.wrong(name, f"begins with '{OPERATOR_NAMESPACE}', as only scopes of services do; rename it")
         scopes[name] = table.text(name)
     if not scopes:
         raise table.wrong("", 'define at least one scope, like "jobs:read" = "List jobs"')

@@ -3,6 +3,7 @@
 Refusal
 ├── NotFound           unknown, or not the caller's to see: the two look the same
 ├── Forbidden          the caller lacks management scopes
+├── CredentialNotAllowed  this takes another kind of credential
 ├── InvalidInput       the input is wrong: every fault that was found, with its place and what to do about it
 ├── ScopeNotAllowed    the grants go beyond the caller's own effective scopes
 ├── PlanLimit          the workspace's plan does not include it
@@ -20,6 +21,7 @@ from enum import StrEnum
 from types import TracebackType
 
 from .errors import SpacekeyError
+from .scope import OPERATOR_SCOPES
 
 
 class InputCode(StrEnum):
@@ -85,6 +87,7 @@ class ConflictCode(StrEnum):
     LAST_OWNER = "LAST_OWNER"
     ROLE_IN_USE = "ROLE_IN_USE"
     LIMIT_REACHED = "LIMIT_REACHED"
+    WORKSPACE_SUSPENDED = "WORKSPACE_SUSPENDED"
     CONCURRENT_CHANGE = "CONCURRENT_CHANGE"
     IDEMPOTENCY_KEY_IN_USE = "IDEMPOTENCY_KEY_IN_USE"
 
@@ -104,6 +107,7 @@ CONFLICT_CURES = {
     ConflictCode.LAST_OWNER: "Make another member an owner first.",
     ConflictCode.ROLE_IN_USE: "Give its holders another role first.",
     ConflictCode.LIMIT_REACHED: "Remove something first; the message names the maximum.",
+    ConflictCode.WORKSPACE_SUSPENDED: "Resume the workspace first.",
     ConflictCode.CONCURRENT_CHANGE: "Read it again, then repeat the change if it is still needed.",
     ConflictCode.IDEMPOTENCY_KEY_IN_USE: "Repeat the request in a moment.",
 }
@@ -130,13 +134,24 @@ class Forbidden(Refusal):
     """Refusal of a caller that lacks ``missing``, the smallest set of management scopes to add, sorted.
 
     :param reason: the reason, if no scope would help.
+    :ivar reason: what to tell besides the scopes; None if they say all.
     """
 
     code = "INSUFFICIENT_SCOPE"
 
-    def __init__(self, missing: Iterable[str], reason: str = "No role may do this.") -> None:
+    def __init__(self, missing: Iterable[str], reason: str | None = None) -> None:
         self.missing = tuple(sorted(missing))
-        super().__init__(f"This needs more scopes: {', '.join(self.missing)}." if self.missing else reason)
+        names = ", ".join(self.missing)
+        self.reason = reason
+        if any(one in OPERATOR_SCOPES for one in self.missing):
+            self.reason = f"This needs an operator credential: a service with more scopes: {names}."
+        super().__init__(self.reason or (f"This needs more scopes: {names}." if names else "No role may do this."))
+
+
+class CredentialNotAllowed(Refusal):
+    """Refusal of a valid caller whose kind of credential may not do this, whatever its scopes; says which kind may."""
+
+    code = "FORBIDDEN"
 
 
 @dataclass(frozen=True, slots=True)

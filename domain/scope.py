@@ -1,4 +1,4 @@
-"""Scope names, and the management scopes that protect Spacekey's own API."""
+"""Scope names, the management scopes that protect Spacekey's own API, and the scopes of services."""
 
 import re
 from types import MappingProxyType
@@ -30,6 +30,35 @@ MANAGEMENT_SCOPES = MappingProxyType(
     }
 )
 """Description of each management scope. Products may grant these, but never define them."""
+
+OPERATOR_NAMESPACE = "operator:"
+"""Beginning of the scopes that only a service can have. No product may define or grant a name that begins with it."""
+
+CREATE_WORKSPACES = "operator:workspaces:create"
+UPDATE_WORKSPACES = "operator:workspaces:update"
+DELETE_WORKSPACES = "operator:workspaces:delete"
+PORTAL_SESSIONS = "operator:portal_sessions"
+
+OPERATOR_SCOPES = MappingProxyType(
+    {
+        CREATE_WORKSPACES: "Create workspaces of the product",
+        UPDATE_WORKSPACES: "With workspace:write, set any plan and rate limit of a workspace, suspend and resume it",
+        DELETE_WORKSPACES: "With workspace:write, delete workspaces",
+        PORTAL_SESSIONS: "Open and end portal sessions",
+    }
+)
+"""Description of each scope that only services can have."""
+
+SERVICE_SCOPES = MappingProxyType(
+    {name: text for name, text in MANAGEMENT_SCOPES.items() if not name.startswith("members:")} | OPERATOR_SCOPES
+)
+"""Description of each scope that a service can have: all management scopes but those of members, and its own."""
+
+TOKEN_SCOPES = tuple(name for name in MANAGEMENT_SCOPES if name.startswith("tokens:") and name != INTROSPECT)
+"""Management scopes of people who manage tokens, and the ones that a portal session has unless others are named."""
+
+PORTAL_SCOPES = frozenset((*TOKEN_SCOPES, "spaces:read", "workspace:read", "usage:read"))
+"""Management scopes that a portal session can have at most."""
 
 
 def is_scope_name(name: object) -> bool:

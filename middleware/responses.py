@@ -106,14 +106,18 @@ def request_malformed(realm: str) -> ProblemResponse:
     )
 
 
-def scope_missing(realm: str, missing: Sequence[str], *, member: bool = False) -> ProblemResponse:
+def scope_missing(
+    realm: str, missing: Sequence[str], *, member: bool = False, detail: str | None = None
+) -> ProblemResponse:
     """Return 403 ``insufficient_scope``.
 
     :param missing: the smallest set of scopes to add; empty if none would help.
     :param member: whether the caller is a signed-in person and not a token.
+    :param detail: what to say, if the scopes do not say it all.
     """
     lacking, never = _MEMBER_LACKS if member else _TOKEN_LACKS
-    detail = lacking if missing else never
+    if detail is None:
+        detail = lacking if missing else never
     return problem(
         403,
         "insufficient_scope",

@@ -1,22 +1,23 @@
-"""Services: apps of the operator that may verify the tokens of every workspace of one product, and do nothing else.
+"""Services: credentials of the operator's apps, for what their scopes name in every workspace of one product.
 
 A token cannot do this, because it reaches only its own workspace, while a product's API serves the tokens of all its
-tenants. No tenant can see a service, and no plan or deletion ends it. Its secret is shown once and kept as its SHA-256.
+tenants. By default a service may verify tokens and do nothing else. No tenant can see a service, and no plan or
+deletion ends it. Its secret is shown once and kept as its SHA-256.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.authentication import Reason
 from spacekey.domain.ids import SERVICE, new_id
 from spacekey.domain.page import Page, PageRequest
-from spacekey.domain.refusal import Conflict, ConflictCode, Forbidden, InputCode, InvalidInput, NotFound
-from spacekey.domain.scope import INTROSPECT
+from spacekey.domain.refusal import Conflict, ConflictCode, Fault, Faults, Forbidden, InputCode, InvalidInput, NotFound
+from spacekey.domain.scope import INTROSPECT, SERVICE_SCOPES
 from spacekey.domain.secret import Secret, mint
 from spacekey.models.queries import services as service_queries
 from spacekey.models.queries.services import ServiceFacts
@@ -25,9 +26,11 @@ from spacekey.models.tables.audit import SYSTEM_CHAIN
 from spacekey.models.tables.records import ServiceRecord
 from spacekey.models.tables.service import Service, ServiceSecret
 from spacekey.resolvers.access.caller import Caller, Operator, ServiceCaller
+from spacekey.resolvers.access.credentials import scopes_of_service, service_reason
 from spacekey.resolvers.audit.log import actor_of, record
+from spacekey.resolvers.staleness import takes_access_away
 from spacekey.resolvers.system import System
-from spacekey.resolvers.validation import unknown
+from spacekey.resolvers.validation import clean_grants, unknown
 
 SECRET_PREFIX = "spk"  # noqa: S105 - the first part of every service's secret
 SERVICES_MAX = 1_000
@@ -47,16 +50,25 @@ class IssuedService:
     earlier_ends_at: datetime | None = None
 
 
-async def create_service(system: System, caller: Operator, name: str, product: str) -> IssuedService:
-    """Create a service for the tokens of a product.
+async def create_service(
+    system: System, caller: Operator, name: str, product: str, scopes: Sequence[str] = (INTROSPECT,)
+) -> IssuedService:
+    """Create a service for a product.
 
     :param name: 1 to 40 lower case letters, digits and hyphens; unique among the services that are not revoked.
-    :raises InvalidInput: for another name, or a product that is not loaded.
+    :param scopes: at least one of :data:`~spacekey.domain.scope.SERVICE_SCOPES`.
+    :raises InvalidInput: for another name or scope, or a product that is not loaded.
     :raises Conflict: if there is such a service, or :data:`SERVICES_MAX` of them.
     """
-    _check_name(name)
+    faults = Faults()
+    with faults:
+        _check_name(name)
+    with faults:
+        scopes = sorted(clean_grants("scopes", scopes, SERVICE_SCOPES))
     if product not in system.products:
-        raise InvalidInput("product", unknown("product", product, system.products), InputCode.UNKNOWN_VALUE)
+        reason = unknown("product", product, system.products)
+        faults.add(Fault(("product",), InputCode.UNKNOWN_VALUE, reason))
+    faults.raise_found()
     async with system.store.changing() as session:
         if await service_queries.live_service(session, name) is not None:
             raise Conflict(
@@ -65,11 +77,13 @@ async def create_service(system: System, caller: Operator, name: str, product: s
         if await service_queries.live_services(session) >= SERVICES_MAX:
             raise Conflict(f"There are {SERVICES_MAX} services. Revoke one first.", ConflictCode.LIMIT_REACHED)
         now = system.clock()
-        service = Service(id=new_id(SERVICE, now, system.entropy), name=name, product=product, created_at=now)
+        service = Service(
+            id=new_id(SERVICE, now, system.entropy), name=name, product=product, scopes=list(scopes), created_at=now
+        )
         session.add(service)
         await session.flush()
         secret = _add_secret(session, system, service.id)
-        facts = {"name": name, "product": product}
+        facts = {"name": name, "product": product, "scopes": list(scopes)}
         await record(
             session,
             system,
@@ -134,6 +148,26 @@ async def revoke_service(system: System, caller: Operator, name: str) -> Service
     return _record_of(service)
 
 
+@takes_access_away
+async def end_own_secret(system: System, caller: ServiceCaller) -> None:
+    """End the secret with which a service sent its request (RFC 7009 §2). Its other secrets keep working.
+
+    :raises NotFound: if the service was revoked or the secret replaced meanwhile.
+    """
+    async with system.store.changing() as session:
+        await hold_staleness(session)  # the commit reaches the disk
+        service = await _live(session, caller.id)
+        await service_queries.end_secret(session, caller.digest, system.clock())
+        await record(
+            session,
+            system,
+            actor_of(caller),
+            chain=SYSTEM_CHAIN,
+            action="service.end_secret",
+            target_id=service.id,
+        )
+
+
 async def named_service(system: System, caller: Operator, name: str) -> ServiceRecord:
     """Return the service with this name or id that is not revoked.
 
@@ -174,21 +208,15 @@ async def check_service(system: System, caller: Caller, own: Secret | None) -> N
     """Check that a service's secret is still valid: its request was verified before the body was read.
 
     :param own: the secret that the request was sent with. Other callers than services are not checked.
-    :raises Forbidden: if the service was revoked since, or its secret was replaced.
+    :raises Forbidden: if the service was revoked since, its secret was replaced, or it may not verify tokens.
     :raises ServiceUnavailable: if the database does not answer.
     """
     if own is None or not isinstance(caller, ServiceCaller):
         return
     facts = await read_service(system, own.digest())
-    if facts is None or service_reason(facts, system.clock()) is not None:
+    valid = facts is not None and service_reason(facts, system.clock()) is None
+    if facts is None or not valid or INTROSPECT not in scopes_of_service(facts):
         raise Forbidden([INTROSPECT])
-
-
-def service_reason(facts: ServiceFacts, now: datetime) -> Reason | None:
-    """Return why this secret of a service is refused now, or None if it is not."""
-    if facts.revoked_at is not None:
-        return Reason.REVOKED
-    return Reason.EXPIRED if facts.ends_at is not None and facts.ends_at <= now else None
 
 
 def _check_name(name: str) -> None:
@@ -214,4 +242,6 @@ def _add_secret(session: AsyncSession, system: System, service_id: str) -> Secre
 
 
 def _record_of(service: Service) -> ServiceRecord:
-    return ServiceRecord(service.id, service.name, service.product, service.created_at, service.revoked_at)
+    return ServiceRecord(
+        service.id, service.name, service.product, service.scopes, service.created_at, service.revoked_at
+    )

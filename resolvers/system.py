@@ -36,7 +36,8 @@ class System:
     """Dependencies of the resolvers. ``default_staleness_seconds`` is T if the database holds none.
 
     ``places`` bounds, by caller, the changes in progress that take access away. ``takes_passwords`` is false if all
-    people come from outside.
+    people come from outside. ``portal_origins`` are the origins of pages that may use a portal session, ``*`` among
+    them for all; None if they are not known in this process.
     """
 
     store: Store
@@ -51,6 +52,7 @@ class System:
     workspace_creation: WorkspaceCreation = WorkspaceCreation()
     places: Places = field(default_factory=MemoryPlaces)
     takes_passwords: bool = True
+    portal_origins: frozenset[str] | None = None
 
     def product(self, name: str) -> Product:
         """Return the product of a stored workspace.

@@ -25,6 +25,7 @@ from spacekey.schema.limits.costs import CostModel
 from spacekey.schema.limits.documents import Documents, DocumentSteps
 from spacekey.schema.limits.operations import ChargeCost, OperationLimits
 from spacekey.schema.mutations.members import MemberMutations
+from spacekey.schema.mutations.portal_sessions import PortalMutations
 from spacekey.schema.mutations.sessions import SessionMutations
 from spacekey.schema.mutations.tokens import TokenMutations
 from spacekey.schema.mutations.workspaces import SpaceMutations, WorkspaceMutations
@@ -59,7 +60,7 @@ PUBLIC: Collection[str] = (
 
 
 @strawberry.type(description="The root of all mutations.")
-class Mutation(SessionMutations, TokenMutations, WorkspaceMutations, SpaceMutations, MemberMutations):
+class Mutation(SessionMutations, TokenMutations, WorkspaceMutations, SpaceMutations, MemberMutations, PortalMutations):
     """Root type of all mutations."""
 
 

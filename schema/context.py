@@ -8,6 +8,7 @@ from typing import Protocol
 from strawberry.types import Info
 
 from spacekey.domain.principal import Principal
+from spacekey.domain.refusal import CredentialNotAllowed
 from spacekey.domain.secret import Secret
 from spacekey.middleware.graphql import UNAUTHENTICATED
 from spacekey.middleware.request_auth import RequestAuth
@@ -15,7 +16,7 @@ from spacekey.resolvers.access.caller import Caller, MemberCaller, RequestFacts
 from spacekey.resolvers.accounts.sessions import SignedIn
 from spacekey.resolvers.system import System
 
-from .errors import refused
+from .errors import error_of, refused
 from .loaders import Loaders
 
 
@@ -74,11 +75,12 @@ class Context:
     def signed_in_caller(self) -> MemberCaller:
         """Return the signed-in member.
 
-        :raises GraphQLError: UNAUTHENTICATED if the caller is anonymous or a token.
+        :raises GraphQLError: UNAUTHENTICATED if the caller is anonymous, FORBIDDEN if it is not a person.
         """
-        if not isinstance(self.caller, MemberCaller):
-            raise refused(UNAUTHENTICATED, "This needs a member who is signed in; tokens cannot do it.")
-        return self.caller
+        caller = self.known_caller
+        if not isinstance(caller, MemberCaller):
+            raise error_of(CredentialNotAllowed("This needs a person who is signed in; no token or service may do it."))
+        return caller
 
 
 def context_of(

@@ -14,7 +14,7 @@ from spacekey.domain.product_file import PRODUCTS_MAX
 from spacekey.domain.refusal import NotFound
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers.access.authority import workspace_list
-from spacekey.resolvers.access.caller import MemberCaller
+from spacekey.resolvers.access.caller import MemberCaller, TokenCaller, kind_of
 from spacekey.resolvers.accounts.sessions import SESSIONS_LISTED_MAX, own_sessions
 from spacekey.resolvers.accounts.users import own_account
 from spacekey.resolvers.tokens.list import TokenSearch, token_view, tokens_everywhere
@@ -59,6 +59,8 @@ class CallerKind(Enum):
     MEMBER = enum_value(Kind.MEMBER.value, description="A signed-in person.")
     WORKSPACE = enum_value(Kind.WORKSPACE.value, description="A token of a workspace.")
     SPACE = enum_value(Kind.SPACE.value, description="A token of a space.")
+    SERVICE = enum_value("service", description="A service of the operator.")
+    PORTAL = enum_value("portal", description="A person of a host product, with a portal session.")
 
 
 @strawberry.type(description="The caller: a signed-in person or a token.")
@@ -122,11 +124,11 @@ class Query:
             return None
         is_member = isinstance(caller, MemberCaller)
         return Me(
-            kind=CallerKind(principal.kind.value),
+            kind=CallerKind(kind_of(caller, principal)),
             account=caller if isinstance(caller, MemberCaller) else None,
             scopes=sorted(principal.scopes),
             workspace_products=creatable_products(info.context.system) if is_member else [],
-            own_token=None if is_member else caller.id,
+            own_token=caller.id if isinstance(caller, TokenCaller) else None,
         )
 
     @strawberry.field(

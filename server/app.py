@@ -22,18 +22,21 @@ from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.network import client_address
 from spacekey.domain.principal import Limit
 from spacekey.domain.refusal import Refusal
-from spacekey.domain.scope import MANAGEMENT_SCOPES
+from spacekey.domain.scope import MANAGEMENT_SCOPES, OPERATOR_SCOPES
+from spacekey.domain.verifier import Verifier
 from spacekey.middleware.limits.anonymous import AnonymousWork
 from spacekey.middleware.limits.rate_limiting import RateLimiting
 from spacekey.middleware.token_middleware import TokenMiddleware
 from spacekey.resolvers.accounts.renaming import lost_names
 from spacekey.resolvers.audit.chains import keep_writing_checkpoints
+from spacekey.resolvers.portal_sessions import read_portal_session
 from spacekey.resolvers.services import read_service
 from spacekey.resolvers.system import System
 from spacekey.resolvers.workspaces.workspaces import missing_products
 from spacekey.schema.build import build_schema
 from spacekey.server.http.base_path import BasePath, check_base_path, route_path
 from spacekey.server.http.client_auth import ClientAuthentication
+from spacekey.server.http.cors import CrossOrigin, Preflight
 from spacekey.server.http.dashboard import dashboard_routes
 from spacekey.server.http.errors import REALM, on_expected, on_http_exception
 from spacekey.server.http.graphiql import graphiql_routes
@@ -46,6 +49,7 @@ from spacekey.server.http.routes import API, GRAPHQL, OPERATIONS, build_routes
 from .build import build_parts, prepare_store
 from .context import Parts, facts_of
 from .identity.protocol import Identity
+from .portal_sessions import WithPortalSessions
 from .services import WithServices
 from .settings import Settings
 
@@ -102,37 +106,48 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
     """Return the middleware, outermost first.
 
     The base path is settled first, as all others read paths, and then the client's address, because the log and the
-    limits need it. The request log comes next, so that it also sees what the others refuse; then security headers, the
-    check of the origin, and authentication.
+    limits need it. Permission for pages of other origins is added to every answer, also to those of the request log,
+    which comes next, so that it also sees what the others refuse; then security headers, preflights, the check of the
+    origin, and authentication.
     """
     proxies = [
         Middleware(PeerAddress),
         Middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies)),
     ]
     notices = deprecation_notices(OPERATIONS)
-    public = settings.public
+    public, origins = settings.public, settings.cors_origins
+    public_origin = None if public is None else public.origin
     return [
         Middleware(BasePath, public="" if public is None else public.base_path),
         *(proxies if settings.trusted_proxies else ()),
+        *([Middleware(CrossOrigin, origins=origins, public_origin=public_origin, applies=_is_api)] if origins else ()),
         Middleware(RequestLog, metrics=parts.metrics),
         *([Middleware(DeprecationHeaders, notices=notices)] if notices else ()),
         Middleware(SecurityHeaders),
-        Middleware(SameOrigin, public_origin=None if public is None else public.origin),
+        *([Middleware(Preflight, origins=origins, applies=_is_api)] if origins else ()),
+        Middleware(SameOrigin, public_origin=public_origin),
         Middleware(ClientAuthentication, realm=REALM),
         Middleware(AnonymousWork, budget=parts.anonymous, applies=_is_api),
         Middleware(
             TokenMiddleware,
-            verifier=WithServices(partial(read_service, parts.system), parts.system.clock, parts.verifier),
+            verifier=_verifier(parts),
             realm=REALM,
             fallback_authenticator=person_of,
-            allowed_origins=() if public is None else (public.origin,),
+            allowed_origins=() if public_origin is None else (public_origin,),
             on_result=_observer(parts),
-            known_scopes=frozenset(MANAGEMENT_SCOPES),
+            known_scopes=frozenset(MANAGEMENT_SCOPES) | frozenset(OPERATOR_SCOPES),
             limits=RateLimiting(parts.limits, Limit(settings.api_per_minute, settings.api_burst), parts.flood),
             usage=parts.usage,
             close_on_shutdown=False,  # the parts are closed in their order
         ),
     ]
+
+
+def _verifier(parts: Parts) -> Verifier:
+    """Return the verifier of all credentials that a request can have in its ``Authorization`` header."""
+    system = parts.system
+    services = WithServices(partial(read_service, system), system.clock, parts.verifier)
+    return WithPortalSessions(partial(read_portal_session, system), system.products, system.clock, services)
 
 
 class PeerAddress:

@@ -84,6 +84,7 @@ def build_system(settings: Settings, memory: SharedMemory | None = None) -> Syst
         default_staleness_seconds=default_staleness(store),
         workspace_creation=creation,
         places=MemoryPlaces() if memory is None else memory.places,
+        portal_origins=portal_origins(settings),
     )
 
 
@@ -128,6 +129,12 @@ def workspace_creation(settings: Settings, products: Collection[str]) -> Workspa
         owned_max=settings.workspaces_owned_max,
         products=frozenset(settings.workspace_products) or None,
     )
+
+
+def portal_origins(settings: Settings) -> frozenset[str]:
+    """Return the origins of the pages that may use a portal session: those of the setting, and the server's own."""
+    own = () if settings.public is None else (settings.public.origin,)
+    return frozenset((*settings.cors_origins, *own))
 
 
 def build_parts(

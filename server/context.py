@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -14,7 +15,14 @@ from spacekey.middleware.limits.anonymous import AnonymousBudget
 from spacekey.middleware.limits.flood import RefusalFlood
 from spacekey.middleware.limits.limiter import Limiter
 from spacekey.middleware.usage.collector import UsageCollector
-from spacekey.resolvers.access.caller import MemberCaller, RequestFacts, ServiceCaller, TokenCaller, caller_of
+from spacekey.resolvers.access.caller import (
+    MemberCaller,
+    PortalCaller,
+    RequestFacts,
+    ServiceCaller,
+    TokenCaller,
+    caller_of,
+)
 from spacekey.resolvers.audit.refusals import RefusalLog
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.verify import LookupVerifier
@@ -23,8 +31,11 @@ from .identity.passwords import Passwords
 from .identity.protocol import Identity
 from .limits import SessionFlood
 from .metrics import Metrics
+from .portal_sessions import portal_caller
 from .services import service_caller
 from .settings import Settings
+
+RequestCaller: TypeAlias = MemberCaller | TokenCaller | ServiceCaller | PortalCaller
 
 REQUEST_ID = "spacekey.request_id"
 """Key of the request's id in the ASGI scope."""
@@ -98,10 +109,14 @@ def known_principal(connection: HTTPConnection) -> Principal:
     return principal
 
 
-def known_caller(connection: HTTPConnection) -> MemberCaller | TokenCaller | ServiceCaller:
+def known_caller(connection: HTTPConnection) -> RequestCaller:
     """Return the caller of a route that has a rule, as the resolvers' argument."""
-    principal, facts = known_principal(connection), facts_of(connection)
-    return service_caller(principal, facts) or caller_of(principal, facts)
+    return caller_from(known_principal(connection), facts_of(connection))
+
+
+def caller_from(principal: Principal, facts: RequestFacts) -> RequestCaller:
+    """Return the caller that a verified principal stands for."""
+    return service_caller(principal, facts) or portal_caller(principal, facts) or caller_of(principal, facts)
 
 
 def request_id_of(scope: Scope) -> str:

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spacekey.domain.authentication import Authenticated, Rejected, Unavailable, Verdict
 from spacekey.domain.clock import WallClock
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Kind, Principal
-from spacekey.domain.scope import INTROSPECT
+from spacekey.domain.scope import SERVICE_SCOPES
 from spacekey.domain.secret import Secret, secret_prefix_of
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.verifiers.wrapper import VerifierWrapper
 from spacekey.models.queries.services import ServiceFacts
 from spacekey.resolvers.access.caller import RequestFacts, ServiceCaller
-from spacekey.resolvers.services import SECRET_PREFIX, service_reason
+from spacekey.resolvers.access.credentials import scopes_of_service, service_reason
+from spacekey.resolvers.services import SECRET_PREFIX
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class ServicePrincipal(Principal):
-    """Principal of a service, with the product whose tokens it may verify."""
+    """Principal of a service, with its product and the SHA-256 of the secret that it was verified by."""
 
     product: str = ""
+    digest: bytes = field(default=b"", repr=False)
 
-    def __init__(self, facts: ServiceFacts) -> None:
+    def __init__(self, facts: ServiceFacts, digest: bytes) -> None:
         Principal.__init__(
-            self, facts.id, Kind.WORKSPACE, frozenset((INTROSPECT,)), facts.name, expires_at=facts.ends_at
+            self, facts.id, Kind.WORKSPACE, scopes_of_service(facts), facts.name, expires_at=facts.ends_at
         )
         object.__setattr__(self, "product", facts.product)
+        object.__setattr__(self, "digest", digest)
 
 
 class WithServices(VerifierWrapper):
@@ -46,7 +49,7 @@ class WithServices(VerifierWrapper):
         self._read = read
         self._clock = clock
         if self.known_scopes is not None:
-            self.known_scopes |= {INTROSPECT}
+            self.known_scopes |= frozenset(SERVICE_SCOPES)
 
     async def verify(self, secret: Secret) -> Verdict:
         """Return the service's verdict if the secret belongs to one, else the wrapped verifier's."""
@@ -63,18 +66,19 @@ class WithServices(VerifierWrapper):
     async def _service(self, secret: Secret) -> Verdict | None:
         if secret_prefix_of(secret) != SECRET_PREFIX:
             return None
+        digest = secret.digest()
         try:
-            facts = await self._read(secret.digest())
+            facts = await self._read(digest)
         except ServiceUnavailable as error:
             return Unavailable(str(error), error.retry_after_seconds)
         if facts is None:
             return None
         reason = service_reason(facts, self._clock())
-        return Authenticated(ServicePrincipal(facts)) if reason is None else Rejected(reason, facts.id)
+        return Authenticated(ServicePrincipal(facts, digest)) if reason is None else Rejected(reason, facts.id)
 
 
 def service_caller(principal: Principal, facts: RequestFacts) -> ServiceCaller | None:
     """Return the service that a principal stands for; None for any other principal."""
     if not isinstance(principal, ServicePrincipal):
         return None
-    return ServiceCaller(principal.id, principal.name, principal.product, facts)
+    return ServiceCaller(principal.id, principal.name, principal.product, facts, principal.digest)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.origin import ANY_ORIGIN, serialized_origin
 from spacekey.domain.public_url import PublicUrl, public_url
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.secret import Secret
@@ -93,6 +94,7 @@ class Settings:
     workers: int = 1
     operator: str | None = None
     database_schema: str | None = None
+    cors_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         try:
@@ -145,6 +147,7 @@ class Settings:
         for name in ("graphql_cost_per_minute", "anonymous_cost_per_minute"):
             if not COST_PER_MINUTE_MIN <= getattr(self, name) < 10**WHOLE_DIGITS_MAX:
                 raise _wrong(name, _COST_REMEDY)
+        object.__setattr__(self, "cors_origins", _cors_origins(self.cors_origins))
         for proxy in self.trusted_proxies:
             try:
                 ip_network(proxy)
@@ -219,6 +222,24 @@ def _check_mark(variable: str) -> None:
 def variable_names() -> tuple[str, ...]:
     """Return the names of all environment variables that a server reads."""
     return tuple(PREFIX + one.name.upper() for one in fields(Settings))
+
+
+def _cors_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the origins as browsers send them.
+
+    :raises ConfigurationError: for anything but origins, or ``*`` alone.
+    """
+    if origins == (ANY_ORIGIN,):
+        return origins
+    found = []
+    for origin in origins:
+        if origin == ANY_ORIGIN:
+            raise _wrong("cors_origins", "write '*' alone, or name each origin")
+        try:
+            found.append(serialized_origin(origin))
+        except ValueError as error:
+            raise _wrong("cors_origins", f"'{origin:.80}' is no origin: {error}") from None
+    return tuple(dict.fromkeys(found))
 
 
 def _wrong(name: str, remedy: str) -> ConfigurationError:
@@ -305,6 +326,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "owner_password": Secret,
     "graphiql": _switch,
     "operator": str.strip,
+    "cors_origins": _list,
     "connections": _connections,
     **{name: _seconds(name) for name in SECONDS},
     "anonymous_cpu_ms": lambda text: _whole(text, "anonymous_cpu_ms", _CPU_MS),

@@ -28,11 +28,13 @@ class Sender:
     :param ip: the client's address, the one that usage counts.
     :param user_agent: at most 300 characters, all of them printable.
     :param request_id: the request's ``X-Request-Id``, if it has a well-formed one.
+    :param origin: the page's origin, if the request has one ``Origin``.
     """
 
     ip: str = ""
     user_agent: str = ""
     request_id: str = ""
+    origin: str = ""
 
 
 UNKNOWN = Sender()
@@ -102,10 +104,12 @@ def request_id_in(scope: Scope) -> str:
 def _sender_in(scope: Scope) -> Sender:
     agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
     text = agent[:USER_AGENT_LENGTH_MAX].decode("latin-1")
+    origins = [value for name, value in scope["headers"] if name == b"origin"]
     return Sender(
         ip=address_of(scope.get("client")),
         user_agent=text if text.isprintable() else "".join(one for one in text if one.isprintable()),
         request_id=request_id_in(scope),
+        origin=origins[0].decode("latin-1") if len(origins) == 1 else "",
     )
 
 

@@ -24,6 +24,7 @@ class ServiceFacts(NamedTuple):
     id: str
     name: str
     product: str
+    scopes: list[str]
     revoked_at: datetime | None
     ends_at: datetime | None
 
@@ -31,10 +32,29 @@ class ServiceFacts(NamedTuple):
 async def service_by_digest(reader: Reader, digest: bytes) -> ServiceFacts | None:
     """Return the service whose secret has this SHA-256, in any state, or None if there is none."""
     values = reader.values()
-    statement = f"""SELECT s.id, s.name, s.product, s.revoked_at, c.ends_at
+    statement = f"""SELECT s.id, s.name, s.product, s.scopes, s.revoked_at, c.ends_at
         FROM spacekey_service_secrets c JOIN spacekey_services s ON s.id = c.service_id
         WHERE c.digest = {values.bind(digest)}"""
     return next(iter(await reader.records(ServiceFacts, statement, values)), None)
+
+
+async def hold_service(session: AsyncSession, digest: bytes, *, lock: bool) -> ServiceFacts | None:
+    """Return the service whose secret has this SHA-256, in any state, or None if there is none.
+
+    :param lock: keep the service from being revoked or rotated until the transaction ends.
+    """
+    statement = (
+        select(Service, col(ServiceSecret.ends_at))
+        .join(ServiceSecret, col(ServiceSecret.service_id) == col(Service.id))
+        .where(col(ServiceSecret.digest) == digest)
+    )
+    if lock:
+        statement = statement.with_for_update(read=True, of=Service)
+    found = (await session.exec(statement.execution_options(populate_existing=True))).one_or_none()
+    if found is None:
+        return None
+    service, ends_at = found
+    return ServiceFacts(service.id, service.name, service.product, service.scopes, service.revoked_at, ends_at)
 
 
 async def service_page(reader: Reader, request: PageRequest) -> Page[ServiceRecord]:
@@ -67,6 +87,15 @@ async def live_service(session: AsyncSession, name: str) -> Service | None:
         .with_for_update()
     )
     return (await session.exec(statement)).one_or_none()
+
+
+async def end_secret(session: AsyncSession, digest: bytes, ends_at: datetime) -> None:
+    """End the secret with this SHA-256 at this time, unless it ends earlier."""
+    ends = col(ServiceSecret.ends_at)
+    statement = sa.update(ServiceSecret).where(
+        col(ServiceSecret.digest) == digest, sa.or_(ends.is_(None), ends > ends_at)
+    )
+    await session.exec(statement.values(ends_at=ends_at))
 
 
 async def end_secrets(session: AsyncSession, service_id: str, ends_at: datetime) -> None:

@@ -52,6 +52,7 @@ class TokenFilter:
     :param prefix: the first characters of the secret, at most 12 of them.
     :param holding: granted at least one of these names; no token has one of none.
     :param external_id: with exactly this external id.
+    :param owned_by: the same, for a caller that sees no others.
     :param imported: whether it is an imported key.
     :param expires_before: not ended yet, but ending before it, by expiry or by a rotation's grace.
     """
@@ -70,6 +71,7 @@ class TokenFilter:
     prefix: str | None = None
     holding: frozenset[str] | None = None
     external_id: str | None = None
+    owned_by: str | None = None
     imported: bool | None = None
 
 
@@ -195,6 +197,7 @@ def conditions(values: Values, *, where: TokenFilter, now: datetime) -> list[str
         ("t.kind", where.kind),
         ("t.created_by_id", where.created_by_id),
         ("t.external_id", where.external_id),
+        ("t.external_id", where.owned_by),
     ):
         if value is not None:
             found.append(f"{column} = {values.bind(value)}")

@@ -95,13 +95,19 @@ async def all_workspaces(session: AsyncSession) -> list[Workspace]:
     return list((await session.exec(statement.order_by(func.lower(Workspace.name), Workspace.id))).all())
 
 
-async def workspace_page(reader: Reader, request: PageRequest) -> Page[WorkspaceRecord]:
+async def workspace_page(reader: Reader, request: PageRequest, product: str | None = None) -> Page[WorkspaceRecord]:
     """Return a page of all workspaces that are not deleted, by name, for the operator's lists.
 
+    :param product: only those of this product.
     :raises InvalidInput: for a cursor of another list.
     """
     listing = listing_of(WorkspaceRecord, "spacekey_workspaces w", "w", reader.dialect)
-    return await fetch_page(reader, listing, lambda _: ["w.deleted_at IS NULL"], _WORKSPACES_BY_NAME, request)
+
+    def where(values: Values) -> list[str]:
+        found = [] if product is None else [f"w.product = {values.bind(product)}"]
+        return [*found, "w.deleted_at IS NULL"]
+
+    return await fetch_page(reader, listing, where, _WORKSPACES_BY_NAME, request)
 
 
 async def products_in_use(session: AsyncSession) -> dict[str, int]:

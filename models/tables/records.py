@@ -111,8 +111,26 @@ class ServiceRecord(NamedTuple):
     id: str
     name: str
     product: str
+    scopes: list[str]
     created_at: datetime
     revoked_at: datetime | None
+
+
+class PortalSessionRecord(NamedTuple):
+    """Columns of :class:`spacekey.models.tables.portal.PortalSession`, without the secret's digest."""
+
+    id: str
+    workspace_id: str
+    person_id: str
+    person_name: str
+    grants: list[str]
+    scopes: list[str]
+    own_tokens: bool
+    origins: list[str]
+    service_id: str | None
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
 
 
 class MemberRecord(NamedTuple):

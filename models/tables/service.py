@@ -1,19 +1,21 @@
-"""Services: apps of the operator that verify the tokens of a product, and their secrets."""
+"""Services, the operator's credentials for one product, and their secrets."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, Index, LargeBinary, String, text
 from sqlmodel import Field
 
 from .base import Row, moment, words
 
 _LIVE = text("revoked_at IS NULL")
+VERIFIES = '["tokens:introspect"]'
+"""Scopes of services that were created before services had scopes, as JSON."""
 
 
 class Service(Row, table=True):
-    """Service for the tokens of one product. A revoked one stays, because the audit log names it."""
+    """Service for one product, with what it may do. A revoked one stays, because the audit log names it."""
 
     __tablename__ = "spacekey_services"
     __table_args__ = (
@@ -23,6 +25,7 @@ class Service(Row, table=True):
     id: str = Field(sa_column=Column(String(40), primary_key=True))
     name: str = Field(sa_column=words(40))
     product: str = Field(sa_column=words(100))
+    scopes: list[str] = Field(sa_column=Column(JSON, nullable=False, server_default=text(f"'{VERIFIES}'")))
     created_at: datetime = Field(sa_column=moment(nullable=False))
     revoked_at: datetime | None = Field(default=None, sa_column=moment())
 

@@ -22,22 +22,37 @@ from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Kind
 from spacekey.domain.product import OWNER_ROLE, Product, RoleTable, expand, unresolved
 from spacekey.domain.refusal import Fault, Faults, Forbidden, InputCode, NotFound
-from spacekey.domain.scope import INTROSPECT, MANAGEMENT_SCOPES
+from spacekey.domain.scope import MANAGEMENT_SCOPES, OPERATOR_SCOPES
 from spacekey.domain.token_state import refusal_reason
 from spacekey.models.engine.reading import Reader
+from spacekey.models.queries import portal_sessions as portal_queries
+from spacekey.models.queries import services as service_queries
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.queries.pagination import page_of_one
-from spacekey.models.tables.records import AnyToken, AnyWorkspace
+from spacekey.models.tables.portal import PortalSession
+from spacekey.models.tables.records import AnyToken, AnyWorkspace, PortalSessionRecord
 from spacekey.models.tables.token import Token
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import unknown
 
-from .caller import Caller, HostCaller, MemberCaller, Operator, ServiceCaller, TokenCaller, acts_as_operator
+from .caller import (
+    Caller,
+    HostCaller,
+    MemberCaller,
+    Operator,
+    PortalCaller,
+    ServiceCaller,
+    TokenCaller,
+    acts_as_operator,
+)
+from .credentials import portal_reason, scopes_of_portal, valid_scopes
 from .entitlements import roles_from, scopes_of
 
 READ = "workspace:read"
+OPERATORS = frozenset(MANAGEMENT_SCOPES) | frozenset(OPERATOR_SCOPES)
+"""Scopes of the operator, besides those of the product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +60,8 @@ class Authority:
     """Authority of a caller in one workspace.
 
     ``scopes`` are the effective scopes now. ``space_id`` confines a space token to its space, and ``environment``
-    confines the tokens that a token creates to its own environment; both are None for members.
+    confines the tokens that a token creates to its own environment; both are None for members. ``external_id`` confines
+    a portal session to the tokens of its person.
     """
 
     caller: Caller
@@ -56,6 +72,12 @@ class Authority:
     grants: tuple[str, ...]
     space_id: str | None = None
     environment: str | None = None
+    external_id: str | None = None
+
+    @property
+    def is_confined(self) -> bool:
+        """Whether the caller sees only a part of the workspace's tokens."""
+        return self.space_id is not None or self.external_id is not None
 
     def require(self, *scopes: str) -> None:
         """Raise unless the caller holds all of ``scopes`` in this workspace.
@@ -77,7 +99,11 @@ class Authority:
 
     def covers(self, token: AnyToken) -> bool:
         """Return whether the caller may see the token."""
-        return token.workspace_id == self.workspace.id and (self.space_id is None or token.space_id == self.space_id)
+        return (
+            token.workspace_id == self.workspace.id
+            and (self.space_id is None or token.space_id == self.space_id)
+            and (self.external_id is None or token.external_id == self.external_id)
+        )
 
     def expand(self, grants: list[str] | tuple[str, ...]) -> frozenset[str]:
         """Return the scopes of the grants by this workspace's roles, before the plan and the policy reduce them."""
@@ -105,7 +131,7 @@ async def authority_in(
     workspace = await find(session, workspace_id)
     if workspace is None or workspace.deleted_at is not None:
         raise NotFound("workspace")
-    held = await _held(session, system, caller, workspace)
+    held = await _held(session, system, caller, workspace, lock=lock)
     return SessionAuthority(
         caller=caller,
         workspace=workspace,
@@ -115,6 +141,7 @@ async def authority_in(
         grants=held.grants,
         space_id=held.space_id,
         environment=held.environment,
+        external_id=held.external_id,
     )
 
 
@@ -139,13 +166,18 @@ async def authorities(
     wanted = {one for one in workspace_ids if id_prefix(one) == WORKSPACE}
     if isinstance(caller, TokenCaller):
         return await _authority_of_token(reader, system, caller, wanted)
+    if isinstance(caller, PortalCaller):
+        return await _authority_of_portal(reader, system, caller, wanted)
     if isinstance(caller, MemberCaller):
         held = await workspace_queries.memberships(reader, caller.id, wanted) if wanted else []
         return {workspace.id: member_authority(system, caller, workspace, role) for workspace, role in held}
+    if not wanted:
+        return {}
     found = {}
-    for workspace in await workspace_queries.workspace_records(reader, wanted) if wanted else []:
+    scopes = await _scopes_of_server(reader, system, caller)
+    for workspace in await workspace_queries.workspace_records(reader, wanted):
         with suppress(NotFound):
-            found[workspace.id] = _servers_authority(system, caller, workspace)
+            found[workspace.id] = _servers_authority(system, caller, workspace, scopes)
     return found
 
 
@@ -171,6 +203,8 @@ async def own_authorities(reader: Reader, system: System, caller: Caller) -> lis
 async def workspace_list(system: System, caller: Caller, request: PageRequest) -> Page[Authority]:
     """Return a page of the workspaces that the caller belongs to and may read, by name. A token belongs to one.
 
+    A service has those of its product.
+
     A workspace is left out, and makes its page shorter, if the caller lacks ``workspace:read`` there or its product is
     not loaded in this process.
     """
@@ -185,10 +219,23 @@ async def workspace_list(system: System, caller: Caller, request: PageRequest) -
             }
             readable = {cursor: one for cursor, one in held.items() if READ in one.scopes}
             return Page(list(readable.values()), list(readable), page.has_next, page.has_previous)
+        if isinstance(caller, ServiceCaller):
+            return await _workspaces_of_service(reader, system, caller, request)
         found = await authorities(reader, system, caller, [getattr(caller, "workspace_id", "")])
         return page_of_one([(one.workspace.id, one) for one in found.values() if READ in one.scopes], request)
 
     return await system.store.read(read)
+
+
+async def _workspaces_of_service(
+    reader: Reader, system: System, caller: ServiceCaller, request: PageRequest
+) -> Page[Authority]:
+    scopes = await _scopes_of_server(reader, system, caller)
+    if READ not in scopes:
+        raise Forbidden([READ])
+    page = await workspace_queries.workspace_page(reader, request, caller.product)
+    held = [_servers_authority(system, caller, workspace, scopes) for workspace in page.rows]
+    return Page(held, page.cursors, page.has_next, page.has_previous)
 
 
 def member_authority(system: System, caller: MemberCaller, workspace: AnyWorkspace, role: str) -> Authority:
@@ -244,7 +291,45 @@ def token_authority(
     )
 
 
-async def _held(session: AsyncSession, system: System, caller: Caller, workspace: Workspace) -> Authority:
+async def service_scopes(session: AsyncSession, system: System, caller: ServiceCaller, *, lock: bool) -> frozenset[str]:
+    """Return the scopes of a service, within the transaction of a change.
+
+    :param lock: keep the service from being revoked until the transaction ends.
+    :raises Forbidden: if it was revoked since its request was verified, or its secret has ended.
+    """
+    return valid_scopes(await service_queries.hold_service(session, caller.digest, lock=lock), system.clock())
+
+
+def portal_authority(
+    system: System,
+    caller: PortalCaller,
+    workspace: AnyWorkspace,
+    session: PortalSession | PortalSessionRecord,
+    *,
+    service_is_revoked: bool,
+) -> Authority:
+    """Return the authority of a portal session.
+
+    :raises NotFound: if the session belongs to another workspace or is no longer valid.
+    """
+    product = system.product(workspace.product)
+    reason = portal_reason(session, workspace, system.clock(), service_is_revoked=service_is_revoked)
+    if session.workspace_id != workspace.id or reason is not None:
+        raise NotFound("workspace")
+    return Authority(
+        caller=caller,
+        workspace=workspace,
+        product=product,
+        roles=roles_from(product, workspace.roles),
+        scopes=scopes_of_portal(product, workspace, session.grants, session.scopes),
+        grants=tuple(session.grants),
+        external_id=session.person_id if session.own_tokens else None,
+    )
+
+
+async def _held(
+    session: AsyncSession, system: System, caller: Caller, workspace: Workspace, *, lock: bool
+) -> Authority:
     if isinstance(caller, MemberCaller):
         member = await workspace_queries.member(session, workspace.id, caller.id)
         if member is None or (member.ends_at is not None and system.clock() >= member.ends_at):
@@ -259,7 +344,15 @@ async def _held(session: AsyncSession, system: System, caller: Caller, workspace
         return token_authority(
             system, caller, workspace, token, used.get(token.rotated_to_id or ""), space_is_gone=gone
         )
-    return _servers_authority(system, caller, workspace)
+    if isinstance(caller, PortalCaller):
+        found = await portal_queries.portal_session_in(session, caller.digest, lock=lock)
+        if found is None:
+            raise NotFound("workspace")
+        return portal_authority(system, caller, workspace, found[0], service_is_revoked=found[1])
+    scopes = OPERATORS
+    if isinstance(caller, ServiceCaller):
+        scopes = await service_scopes(session, system, caller, lock=lock)
+    return _servers_authority(system, caller, workspace, scopes)
 
 
 async def _authority_of_token(
@@ -279,21 +372,52 @@ async def _authority_of_token(
     return {workspace.id: held} if workspace.id in wanted else {}
 
 
+async def _authority_of_portal(
+    reader: Reader, system: System, caller: PortalCaller, wanted: set[str]
+) -> dict[str, Authority]:
+    """Return a portal session's authority. It belongs to one workspace, so the result has at most one entry."""
+    if caller.workspace_id not in wanted:
+        return {}
+    found = await portal_queries.portal_session_by_digest(reader, caller.digest)
+    if found is None:
+        return {}
+    try:
+        held = portal_authority(
+            system, caller, found.workspace, found.session, service_is_revoked=found.service_is_revoked
+        )
+    except NotFound:
+        return {}
+    return {found.workspace.id: held}
+
+
+async def _scopes_of_server(
+    reader: Reader, system: System, caller: Operator | ServiceCaller | HostCaller
+) -> frozenset[str]:
+    if not isinstance(caller, ServiceCaller):
+        return OPERATORS
+    return valid_scopes(await service_queries.service_by_digest(reader, caller.digest), system.clock())
+
+
 def _servers_authority(
-    system: System, caller: Operator | ServiceCaller | HostCaller, workspace: AnyWorkspace
+    system: System,
+    caller: Operator | ServiceCaller | HostCaller,
+    workspace: AnyWorkspace,
+    scopes: frozenset[str],
 ) -> Authority:
     """Return the authority of the operator, of a service over the workspaces of its product, or of a host application.
 
+    The product's own scopes are the operator's to give, and so a service's; what it may do is bounded by its scopes.
+
+    :param scopes: the service's, or :data:`OPERATORS`.
     :raises NotFound: if the workspace belongs to another product than the service's, or than those that the host
         application has loaded.
     :raises InvalidInput: if the host application is held to a name that the workspace does not have.
     """
     if isinstance(caller, HostCaller) and workspace.product not in system.products:
         raise NotFound("workspace")
-    product = system.product(workspace.product)
-    operator = acts_as_operator(caller)
     if isinstance(caller, ServiceCaller) and workspace.product != caller.product:
         raise NotFound("workspace")
+    product = system.product(workspace.product)
     roles = roles_from(product, workspace.roles)
     if isinstance(caller, HostCaller) and caller.granted_by is not None:
         _check_granted_by(product, roles, caller.granted_by)
@@ -302,8 +426,8 @@ def _servers_authority(
         workspace=workspace,
         product=product,
         roles=roles,
-        scopes=product.known_scopes | frozenset(MANAGEMENT_SCOPES) if operator else frozenset((INTROSPECT,)),
-        grants=(OWNER_ROLE,) if operator else (),
+        scopes=frozenset(product.scopes) | scopes,
+        grants=(OWNER_ROLE,) if acts_as_operator(caller) else (),
     )
 
 

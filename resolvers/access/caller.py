@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TypeAlias, TypeGuard
 
 from spacekey.domain.actor import OPERATOR_ID, Actor, ActorKind
@@ -76,12 +77,16 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class ServiceCaller:
-    """An app of the operator that may verify the tokens of every workspace of one product, and do nothing else."""
+    """An app with a credential of the operator's, for what its scopes name in every workspace of one product.
+
+    ``digest`` is the SHA-256 of the secret that it was verified by, so that a change can check that it is still valid.
+    """
 
     id: str
     name: str
     product: str
     request: RequestFacts
+    digest: bytes = field(repr=False)
 
     @property
     def credential(self) -> str:
@@ -125,12 +130,61 @@ class HostCaller:
         return self.by or Actor(ActorKind.OPERATOR, OPERATOR_ID, OPERATOR_ID)
 
 
-Caller: TypeAlias = MemberCaller | TokenCaller | Operator | ServiceCaller | HostCaller
+@dataclass(frozen=True, slots=True)
+class PortalCaller:
+    """A person of a host product in one workspace, with a portal session.
+
+    ``digest`` is the SHA-256 of the session's secret, so that a change can check that it has not ended.
+    """
+
+    session_id: str
+    workspace_id: str
+    person: Actor
+    request: RequestFacts
+    digest: bytes = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        """Identify the person in this workspace, over all sessions: the same id in another one is another person."""
+        return person_key(self.workspace_id, self.person.id)
+
+    @property
+    def name(self) -> str:
+        """The person's name."""
+        return self.person.name
+
+    @property
+    def credential(self) -> str:
+        """The session's id."""
+        return self.session_id
+
+    @property
+    def actor(self) -> Actor:
+        """The person as an actor, for the audit log and lists."""
+        return self.person
+
+
+def person_key(workspace_id: str, person_id: str) -> str:
+    """Return a key of at most 40 characters for a person of a host product in one workspace."""
+    return f"person:{sha256(f'{workspace_id} {person_id}'.encode()).hexdigest()[:32]}"
+
+
+Caller: TypeAlias = MemberCaller | TokenCaller | Operator | ServiceCaller | HostCaller | PortalCaller
 
 
 def acts_as_operator(caller: Caller) -> TypeGuard[Operator | HostCaller]:
     """Return whether the caller may do what is reserved for the operator, in the workspaces that it reaches."""
     return isinstance(caller, Operator | HostCaller)
+
+
+SERVICE_KIND, PORTAL_KIND = "service", "portal"
+
+
+def kind_of(caller: Caller, principal: Principal) -> str:
+    """Return what kind of caller this is, for the caller itself: the principal's, or that of its credential."""
+    if isinstance(caller, ServiceCaller):
+        return SERVICE_KIND
+    return PORTAL_KIND if isinstance(caller, PortalCaller) else principal.kind.value
 
 
 def caller_of(principal: Principal, request: RequestFacts) -> MemberCaller | TokenCaller:

@@ -21,7 +21,7 @@ from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.token import Token
 from spacekey.resolvers.access.authority import Authority, authority_in
-from spacekey.resolvers.access.caller import Caller
+from spacekey.resolvers.access.caller import Caller, PortalCaller
 from spacekey.resolvers.access.delegation import check_strengthening, power_of
 from spacekey.resolvers.access.entitlements import plan_of, policy_of
 from spacekey.resolvers.audit.log import actor_of, record
@@ -111,7 +111,7 @@ async def _create(system: System, caller: Caller, new: NewToken, request: Idempo
         with faults:
             description = clean_text("description", new.description, DESCRIPTION_LENGTH_MAX)
         with faults:
-            external_id = None if new.external_id is None else clean_external_id("external_id", new.external_id)
+            external_id = checked_external_id(authority, new.external_id)
         with faults:
             metadata = None if new.metadata is None else clean_metadata("metadata", new.metadata)
         with faults:
@@ -184,8 +184,8 @@ def prepare_token(
         space_id=space_id,
         grants=grants,
         created_at=now,
-        created_by_id=authority.caller.id,
-        created_by_name=authority.caller.name,
+        created_by_id=authority.caller.actor.id,
+        created_by_name=authority.caller.actor.name,
         created_by_kind=authority.caller.actor.kind.value,
         expires_at=expires_at,
         external_id=external_id,
@@ -220,6 +220,27 @@ def checked_environment(authority: Authority, asked: str | None) -> str:
     if environment not in known:
         raise InvalidInput("environment", unknown("environment", environment, known), InputCode.UNKNOWN_VALUE)
     return environment
+
+
+def checked_external_id(authority: Authority, asked: str | None) -> str | None:
+    """Return the external id of a new token: the given one, or in a portal session the person's.
+
+    :raises InvalidInput: if it is malformed, or another person's in a session that sees its person's tokens alone.
+    """
+    if asked is not None:
+        asked = clean_external_id("external_id", asked)
+    check_own(authority, asked)
+    return authority.caller.person.id if asked is None and isinstance(authority.caller, PortalCaller) else asked
+
+
+def check_own(authority: Authority, external_id: str | None) -> None:
+    """Raise if a caller that sees the tokens of one person would give a token to another.
+
+    :raises InvalidInput: if it would.
+    """
+    if external_id is not None and authority.external_id not in {None, external_id}:
+        reason = "Must be your own here; leave it out."
+        raise InvalidInput("external_id", reason, InputCode.NOT_ALLOWED)
 
 
 async def _kind(session: AsyncSession, authority: Authority, new: NewToken) -> Kind:

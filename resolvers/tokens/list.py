@@ -32,7 +32,7 @@ from spacekey.resolvers.access.authority import (
     authority_to_read,
     own_authorities,
 )
-from spacekey.resolvers.access.caller import Caller, acts_as_operator
+from spacekey.resolvers.access.caller import Caller, ServiceCaller, acts_as_operator
 from spacekey.resolvers.access.entitlements import scopes_of
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import NAME_LENGTH_MAX, clean_actor_id, clean_moment, unknown
@@ -141,7 +141,8 @@ async def tokens_everywhere(
 ) -> Page[TokenView]:
     """Return a page of the tokens of all workspaces in which the caller has ``tokens:read``, in one order.
 
-    A token belongs to one workspace and sees its own tokens, a space token those of its space. The operator sees all
+    A token belongs to one workspace and sees its own tokens, a space token those of its space. A service has to name a
+    workspace instead. The operator sees all
     workspaces, but cannot search all of them by scope, which stands for different grants in each.
 
     :raises InvalidInput: for an invalid filter or cursor.
@@ -149,6 +150,9 @@ async def tokens_everywhere(
     now = system.clock()
 
     async def read(reader: Reader) -> Page[TokenView]:
+        if isinstance(caller, ServiceCaller):
+            reason = "Is required for services: they read the tokens of one workspace at a time."
+            raise InvalidInput("workspace_id", reason, InputCode.REQUIRED)
         if acts_as_operator(caller):
             if search.scope is not None:
                 raise InvalidInput("scope", "Name a workspace to search by scope.", InputCode.NOT_ALLOWED)
@@ -281,6 +285,7 @@ def search_filter(
         created_before=None if search.created_before is None else clean_moment("created_before", search.created_before),
         prefix=None if search.prefix is None else _prefix(search.prefix),
         external_id=None if search.external_id is None else clean_external_id("external_id", search.external_id),
+        owned_by=None if authority is None else authority.external_id,
         imported=search.imported,
         holding=None if search.scope is None or authority is None else _holding(authority, search.scope),
     )

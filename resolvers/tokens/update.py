@@ -9,7 +9,7 @@ from typing import Any
 
 from spacekey.domain.external import clean_external_id, clean_metadata
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import Conflict, ConflictCode, Faults
+from spacekey.domain.refusal import Conflict, ConflictCode, Faults, InputCode, InvalidInput
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.resolvers.access.caller import Caller
@@ -123,6 +123,9 @@ def _apply(system: System, found: FoundToken, changes: TokenChanges) -> None:
         if changes.external_id is not UNSET:
             given = changes.external_id
             token.external_id = None if given is None else clean_external_id("external_id", given)
+            if token.external_id != authority.external_id is not None:
+                reason = "The token must stay your own here; leave it out."
+                raise InvalidInput("external_id", reason, InputCode.NOT_ALLOWED)
     with faults:
         if changes.metadata is not UNSET:
             token.metadata_ = None if changes.metadata is None else clean_metadata("metadata", changes.metadata)

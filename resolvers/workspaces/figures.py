@@ -147,7 +147,7 @@ async def workspace_usage(
     places: list[Place] = [(one, None) for one in workspace_ids]
     held = await known_authorities(system, caller, places, held)
     answers: list[Figure[list[UsageDay]]]
-    answers, allowed = _readable(held, places, "usage:read")
+    answers, allowed = _readable(held, places, "usage:read", mixed=True)
     asked = [(authority.workspace.id, space_id) for authority, space_id in allowed.values()]
     found = await system.store.read(lambda reader: usage_queries.usage_of_places(reader, asked, since))
     for number, usage in zip(allowed, found, strict=True):
@@ -171,7 +171,7 @@ async def busiest_tokens(
     places: list[Place] = [(one, None) for one in workspace_ids]
     held = await known_authorities(system, caller, places, held)
     answers: list[Figure[list[BusyToken]]]
-    answers, allowed = _readable(held, places, "usage:read", "tokens:read")
+    answers, allowed = _readable(held, places, "usage:read", "tokens:read", mixed=True)
     asked = [(authority.workspace.id, space_id) for authority, space_id in allowed.values()]
     now = system.clock()
 
@@ -194,9 +194,9 @@ async def busiest_tokens(
 
 
 def _readable(
-    held: Held, places: Sequence[Place], *scopes: str, whole: bool = False
+    held: Held, places: Sequence[Place], *scopes: str, whole: bool = False, mixed: bool = False
 ) -> tuple[list[Figure[T]], dict[int, tuple[Authority, str | None]]]:
     """Return answers in which only the refusals are filled in, and the places that are left to read."""
-    refusals, allowed = readable_places(held, places, *scopes, whole=whole)
+    refusals, allowed = readable_places(held, places, *scopes, whole=whole, mixed=mixed)
     answers: list[Figure[T]] = [refusals.get(number, NotFound("workspace")) for number in range(len(places))]
     return answers, allowed

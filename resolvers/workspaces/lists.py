@@ -386,11 +386,13 @@ async def known_authorities(system: System, caller: Caller, places: Iterable[Pla
 
 
 def readable_places(
-    held: Held, places: Sequence[Place], *scopes: str, whole: bool = False
+    held: Held, places: Sequence[Place], *scopes: str, whole: bool = False, mixed: bool = False
 ) -> tuple[dict[int, Refusal], dict[int, tuple[Authority, str | None]]]:
     """Decide which of these places the caller may read.
 
     :param whole: whether it takes the whole workspace, which a space token does not see.
+    :param mixed: whether it tells of the tokens of several people, as ``whole`` does, which a portal session for its
+        person's tokens does not see.
     :return: the refusals by number, and the caller's authority by number with the space that it sees, or None.
     """
     refusals: dict[int, Refusal] = {}
@@ -403,7 +405,7 @@ def readable_places(
             refusals[number] = NotFound("space")
         elif missing := frozenset(scopes) - authority.scopes:
             refusals[number] = Forbidden(missing)
-        elif whole and authority.space_id is not None:
+        elif (whole and authority.space_id is not None) or ((whole or mixed) and authority.external_id is not None):
             refusals[number] = NotFound("workspace")
         else:
             allowed[number] = (authority, authority.space_id or space_id)

@@ -81,6 +81,7 @@ class ErrorCode(Enum):
     CONCURRENT_CHANGE = enum_value(
         "CONCURRENT_CHANGE", "The object was changed at the same time. Read it again and repeat the change if needed."
     )
+    WORKSPACE_SUSPENDED = enum_value("WORKSPACE_SUSPENDED", "The workspace is suspended. Resume it first.")
     IDEMPOTENCY_KEY_IN_USE = enum_value(
         "IDEMPOTENCY_KEY_IN_USE", "Another request with this idempotency key is running. Repeat yours in a moment."
     )
@@ -188,9 +189,9 @@ async def answered(
 def error_value(error: domain.Refusal) -> AnyRefusal:
     """Return an expected refusal as a member of a result.
 
-    :raises GraphQLError: for missing scopes, with a code.
+    :raises GraphQLError: for missing scopes or another kind of credential, with a code.
     """
-    if isinstance(error, domain.Forbidden):
+    if isinstance(error, domain.Forbidden | domain.CredentialNotAllowed):
         raise error_of(error)
     message, code = str(error), ErrorCode(error.code)
     match error:

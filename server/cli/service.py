@@ -1,4 +1,4 @@
-"""``spacekey service``: credentials of apps that verify the tokens of every workspace of a product."""
+"""``spacekey service``: the operator's credentials for apps, such as those that verify a product's tokens."""
 
 from __future__ import annotations
 
@@ -19,24 +19,32 @@ if TYPE_CHECKING:
     from spacekey.resolvers.system import System
 
 ONCE = "The secret, shown this once and never again; give it to the app:"
-COLUMNS = ("name", "product", "status", "created_at", "id")
-DROP = ("created_at", "status")
+COLUMNS = ("name", "product", "scopes", "status", "created_at", "id")
+DROP = ("created_at", "scopes", "status")
 ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service's name or id.")]
 
 
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The app: lower case letters, digits and hyphens.")],
     product: Annotated[
-        str, typer.Option(autocompletion=_complete.products, help="The product whose tokens the app verifies.")
+        str, typer.Option(autocompletion=_complete.products, help="The product whose workspaces the app works with.")
     ],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope",
+            help="What the app may do; repeat it for several. Without it, the app verifies tokens (tokens:introspect).",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a credential for an app of yours and print its secret, once."""
 
     async def work(system: System) -> tuple[Facts, str]:
+        from spacekey.domain.scope import INTROSPECT
         from spacekey.resolvers.services import create_service
 
-        issued = await create_service(system, operator(), name, product)
+        issued = await create_service(system, operator(), name, product, scope or (INTROSPECT,))
         return _facts(issued.service), issued.secret.reveal()
 
     facts, secret = run(work)
@@ -96,13 +104,13 @@ def rotate(
 
 
 def revoke(service: ServiceName, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Revoke a service: its app can verify no token from then on."""
+    """Revoke a service: its app can do nothing from then on, and the portal sessions that it opened end."""
 
     async def work(system: System) -> Facts | Rehearsed:
         from spacekey.resolvers.services import named_service, revoke_service
 
         found = await named_service(system, operator(), service)
-        ends = f"The app with the credential '{found.name}' ({found.id}) can verify no token from then on."
+        ends = f"The app with the credential '{found.name}' ({found.id}) can do nothing from then on."
         if dry_run:
             return Rehearsed({"dry_run": True, **_facts(found)}, (ends,))
         confirmed(f"{ends} Revoke it?", yes=yes)
@@ -122,6 +130,7 @@ def _facts(service: ServiceRecord) -> Facts:
         "id": service.id,
         "name": service.name,
         "product": service.product,
+        "scopes": list(service.scopes),
         "status": "active" if service.revoked_at is None else "revoked",
         "created_at": written(service.created_at),
         "revoked_at": None if service.revoked_at is None else written(service.revoked_at),

@@ -18,7 +18,7 @@ from spacekey.domain.refusal import Fault, InputCode, InvalidInput, Precondition
 from spacekey.domain.rule import any_of
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.middleware.routing.endpoints import requires
-from spacekey.resolvers.access.caller import RequestFacts, caller_of
+from spacekey.resolvers.access.caller import kind_of
 from spacekey.resolvers.addresses import plain_name
 from spacekey.resolvers.audit.log import actor_facts
 from spacekey.resolvers.tokens.create import Issued, NewToken, create_space_token, create_token
@@ -355,13 +355,13 @@ def _search(query: ListApiKeys) -> TokenSearch:
 @requires()
 async def show_self(request: Request) -> Response:
     """Return the caller: a token, or a member with the union of their scopes over all workspaces."""
-    principal = known_principal(request)
-    name, _ = plain_name(caller_of(principal, RequestFacts()).actor)
+    principal, caller = known_principal(request), known_caller(request)
+    name, _ = plain_name(caller.actor)
     limit = principal.rate_limit
     return PRINCIPAL.response(
         {
             "id": principal.id,
-            "kind": principal.kind.value,
+            "kind": kind_of(caller, principal),
             "name": name,
             "workspace_id": principal.workspace_id,
             "space_id": principal.space_id,

@@ -13,6 +13,7 @@ from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.refusal import (
     Conflict,
+    CredentialNotAllowed,
     Fault,
     Forbidden,
     InvalidInput,
@@ -53,7 +54,9 @@ def response_to(error: Refusal | ServiceUnavailable | BadBody, *, member: bool =
         case NotFound():
             return problem(404, "not_found", "Not found", str(error), headers=NO_STORE, what=error.what)
         case Forbidden():
-            return responses.scope_missing(REALM, error.missing, member=member)
+            return responses.scope_missing(REALM, error.missing, member=member, detail=error.reason)
+        case CredentialNotAllowed():
+            return problem(403, "forbidden", "Forbidden", str(error), headers=NO_STORE)
         case InvalidInput():
             return _invalid(error)
         case ScopeNotAllowed():

@@ -78,6 +78,7 @@ _DESCRIBED: Json = {
     "rate_limit": {"per_minute": 100, "burst": 20},
     "max_age": 1.0,
 }
+_PERSON: Json = {"id": "user-7", "name": "Ada Lovelace"}
 _VERSION = "Zk3v8Q1mT6yB0nLr4sWc2A"
 
 BODIES: Mapping[type, Json] = {
@@ -106,6 +107,13 @@ BODIES: Mapping[type, Json] = {
             }
         ]
     },
+    bodies.OpenPortalSession: {
+        "workspace_id": WORKSPACE_ID,
+        "person": _PERSON,
+        "origins": ["https://app.example.com"],
+        "expires_in": 900,
+    },
+    bodies.EndPortalSessions: {"workspace_id": WORKSPACE_ID, "person_id": _PERSON["id"]},
     bodies.GraphQLRequest: {
         "query": "query ($id: ID!) { token(id: $id) { name status } }",
         "variables": {"id": KEY_ID},
@@ -114,6 +122,17 @@ BODIES: Mapping[type, Json] = {
 """Model of a body → an example of it."""
 
 ANSWERS: Mapping[Any, Any] = {
+    answers.OpenedSession: {
+        "id": "pts_01kb8e5r7t9v1x3z5b7d9f1h3k",
+        "secret": "spkportal_live_…",
+        "workspace_id": WORKSPACE_ID,
+        "person": _PERSON,
+        "scopes": ["jobs:read", "tokens:create", "tokens:read", "tokens:revoke"],
+        "tokens": "own",
+        "origins": ["https://app.example.com"],
+        "expires_at": "2026-11-30T08:30:00.000Z",
+    },
+    answers.EndedSessions: {"ended": 1},
     answers.ApiKey: _KEY,
     answers.ChangedApiKey: _CHANGED,
     answers.NewApiKey: _NEW,

@@ -23,10 +23,9 @@ from spacekey.middleware.graphql import INSUFFICIENT_SCOPE, UNAUTHENTICATED
 from spacekey.middleware.graphql.asgi import RESPONSE_TYPE, challenge_of, response_type
 from spacekey.middleware.request_auth import auth_of
 from spacekey.middleware.routing.endpoints import optional
-from spacekey.resolvers.access.caller import caller_of
 from spacekey.schema.context import context_of
 from spacekey.schema.errors import RATE_LIMITED, UNAVAILABLE, UNRESOLVED, rate_limited, refused
-from spacekey.server.context import facts_of, parts_of, principal_of
+from spacekey.server.context import caller_from, facts_of, parts_of, principal_of
 from spacekey.server.limits import budget_of
 
 from .errors import REALM
@@ -70,8 +69,7 @@ class GraphQLDoor:
 
     async def _execute(self, request: Request, asked: GraphQLRequest, session: CookieSession) -> ExecutionResult:
         principal, facts = principal_of(request), replace(facts_of(request), session=session.secret)
-        # Not known_caller(): a service has no use for GraphQL, and, as a token of no workspace, reads nothing.
-        caller = None if principal is None else caller_of(principal, facts)
+        caller = None if principal is None else caller_from(principal, facts)
         parts = parts_of(request)
         budget = budget_of(parts.budgets, parts.settings, principal, facts.ip)
         # Parsing and validation are charged before they run, the operation's cost as soon as it is known.

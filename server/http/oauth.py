@@ -21,7 +21,9 @@ from spacekey.domain.secret import ENVIRONMENTS, Secret, parse
 from spacekey.middleware.auth.client import CLIENT_IP, CLIENT_USER_AGENT, sender_from_fields
 from spacekey.middleware.auth.credentials import credentials_of
 from spacekey.middleware.routing.endpoints import requires
-from spacekey.resolvers.access.caller import Caller, RequestFacts
+from spacekey.resolvers.access.caller import Caller, PortalCaller, RequestFacts, ServiceCaller
+from spacekey.resolvers.portal_sessions import end_portal_session
+from spacekey.resolvers.services import end_own_secret
 from spacekey.resolvers.tokens.introspect import Asked, Introspection, introspect, introspect_many
 from spacekey.resolvers.tokens.revoke import revoke_secret
 from spacekey.resolvers.tokens.verify import AT_ONCE_MAX
@@ -99,13 +101,21 @@ def active(answer: Introspection) -> dict[str, Any]:
 async def revoke_presented(request: Request) -> Response:
     """Revoke a token by its secret: ``POST /revoke`` → 200, also if there is no such token (RFC 7009 §2.2).
 
+    The secret of a service or a portal session is revoked by itself alone.
+
     A refused token that revokes itself is answered by
     :class:`~spacekey.server.http.client_auth.ClientAuthentication`.
     """
     secret, _ = await _token(request, TokenForm)
+    system, caller = parts_of(request).system, known_caller(request)
     if parse(secret) is not None:
         with suppress(NotFound):  # after T, as long as a revocation takes
-            await revoke_secret(parts_of(request).system, known_caller(request), secret)
+            if isinstance(caller, ServiceCaller) and caller.digest == secret.digest():
+                await end_own_secret(system, caller)
+            elif isinstance(caller, PortalCaller) and caller.digest == secret.digest():
+                await end_portal_session(system, caller, caller.session_id)
+            else:
+                await revoke_secret(system, caller, secret)
     return Response(status_code=200)
 
 

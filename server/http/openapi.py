@@ -39,13 +39,13 @@ REQUIRED_SCOPES = "x-required-scopes"
 """Member of an operation with the scopes of its rule: all of one of the lists."""
 
 _REFERENCE = "#/components/schemas/{model}"
-_ID: Json = {
-    "name": "id",
-    "in": "path",
-    "required": True,
-    "description": "The key's ID.",
-    "schema": {"type": "string", "pattern": "^key_"},
+_IDS: Mapping[str, tuple[str, str]] = {
+    "api-keys": ("key", "key"),
+    "portal-sessions": ("portal session", "pts"),
+    "spaces": ("space", "space"),
+    "workspaces": ("workspace", "ws"),
 }
+"""Tag → what the ID in a path is of, and how it begins."""
 _IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -184,6 +184,7 @@ class Operation:
     :param conditional: whether the answer has an ``ETag``, and the request may have preconditions about it.
     :param paged: whether the answer is a page of a list, with a ``Link`` to the next one.
     :param stored: whether caches may store the answer.
+    :param service_scopes: the scopes of a service that it takes, if no token or person may do it.
     :param deprecated: the notice that answers carry, for an operation that is going to be removed.
     """
 
@@ -209,6 +210,7 @@ class Operation:
     paged: bool = False
     stored: bool = False
     deprecated: Deprecation | None = None
+    service_scopes: Sequence[str] = ()
 
     @property
     def answers(self) -> dict[int, Answer[Any] | None]:
@@ -240,7 +242,11 @@ class Operation:
             found.add(429)
         if self.callers != "everyone":
             found |= {400, 401}
-            if self.method != "GET" or (self.requirement is not None and self.requirement.rule.scopes):
+            if (
+                self.method != "GET"
+                or self.service_scopes
+                or (self.requirement is not None and self.requirement.rule.scopes)
+            ):
                 found.add(403)
         if self.body is not None:
             found |= {413, 415}
@@ -334,6 +340,7 @@ _TAGS = {
     "introspect": "Verify tokens for another app (RFC 7662).",
     "revoke": "Revoke a token by its secret (RFC 7009).",
     "self": "The caller.",
+    "portal-sessions": "Sessions for people of the product that Spacekey is part of, for its own pages.",
     "audit-events": "What was done in a workspace.",
     "usage": "What keys are used for, here and in other apps.",
     "quota": "How many keys a workspace may have.",
@@ -405,7 +412,7 @@ def _described(operation: Operation, schemas: _Schemas) -> Json:
         "description": operation.description,
         "tags": [_tag(operation)],
         "parameters": [
-            *([_ID] if "{id}" in operation.path else []),
+            *([_id(operation)] if "{id}" in operation.path else []),
             *([] if operation.replay is None else [_IDEMPOTENCY_KEY]),
             *_conditions(operation),
             *_parameters(operation.query),
@@ -424,7 +431,9 @@ def _described(operation: Operation, schemas: _Schemas) -> Json:
             "deprecated": True,
             "description": f"{operation.description}\n\n{operation.deprecated.reason}",
         }
-    if operation.requirement is not None:
+    if operation.service_scopes:
+        described[REQUIRED_SCOPES] = [list(operation.service_scopes)]
+    elif operation.requirement is not None:
         described[REQUIRED_SCOPES] = operation.requirement.rule.as_lists()
     if operation.body is not None:
         taken = (operation.body_media, *operation.body_also)
@@ -522,6 +531,17 @@ def _conditions(operation: Operation) -> list[Json]:
     return [
         {"name": name, "in": "header", "description": _CONDITIONS[name], "schema": {"type": "string"}} for name in names
     ]
+
+
+def _id(operation: Operation) -> Json:
+    what, prefix = _IDS[_tag(operation)]
+    return {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": f"The {what}'s ID.",
+        "schema": {"type": "string", "pattern": f"^{prefix}_"},
+    }
 
 
 def _tag(operation: Operation) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
+from spacekey.domain.external import EXTERNAL_ID_LENGTH_MAX
 from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, TokenOrder
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.secret import ENVIRONMENTS
@@ -17,6 +18,9 @@ from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET
 from spacekey.models.tables.audit import OUTCOMES
+from spacekey.resolvers.portal_sessions import ORIGINS_MAX
+from spacekey.resolvers.portal_sessions import SECONDS_DEFAULT as PORTAL_SECONDS_DEFAULT
+from spacekey.resolvers.portal_sessions import SECONDS_MAX as PORTAL_SECONDS_MAX
 from spacekey.resolvers.tokens.list import DAYS_MAX
 from spacekey.resolvers.tokens.rotate import GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX
 from spacekey.resolvers.tokens.usage import (
@@ -369,6 +373,78 @@ class RevokeApiKey(RequestModel):
             json_schema_extra={"maxLength": REASON_LENGTH_MAX},
         ),
     ] = None
+
+
+class HostPerson(RequestModel):
+    """Person of the product that Spacekey is part of, by that product's own ID."""
+
+    id: Annotated[
+        str,
+        Field(
+            description="The product's own ID of the person. Keys that the person creates get it as their "
+            "`external_id`.",
+            json_schema_extra={"minLength": 1, "maxLength": EXTERNAL_ID_LENGTH_MAX},
+        ),
+    ]
+    name: Annotated[
+        str,
+        Field(
+            description="The person's name, as lists and the audit log show it.",
+            json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH_MAX},
+        ),
+    ]
+
+
+class OpenPortalSession(RequestModel):
+    """Body of a request to open a portal session. `role` and `scopes` exclude each other."""
+
+    workspace_id: Annotated[str, Field(description="The ID of the workspace.")]
+    person: Annotated[HostPerson, Field(description="Whose session it is.")]
+    origins: Annotated[
+        list[str],
+        Field(
+            max_length=ORIGINS_MAX,
+            description="The origins of the pages that use the session, such as `https://app.example.com`. Each "
+            "request must come from one of them.",
+        ),
+        Reason(f"Must be a list of at most {ORIGINS_MAX} strings."),
+    ]
+    role: Annotated[
+        str | None, Field(description="The name of a role of the workspace, whose scopes the session has at most.")
+    ] = None
+    scopes: Annotated[
+        list[str] | None,
+        Field(
+            max_length=GRANTS_MAX,
+            description="The scopes of the session: those of the product, its shorthands, and scopes of tokens, "
+            "`spaces:read`, `workspace:read` and `usage:read`. By default all of the product and those of tokens.",
+        ),
+        Reason(f"Must be a list of at most {GRANTS_MAX} strings."),
+    ] = None
+    expires_in: Annotated[
+        int, WholeNumber(1, PORTAL_SECONDS_MAX), Field(description="The lifetime of the session in seconds.")
+    ] = PORTAL_SECONDS_DEFAULT
+    tokens: Annotated[
+        Literal["own", "workspace"],
+        Reason("Write own or workspace."),
+        Field(
+            description="Which keys the session sees: with `own` those whose `external_id` is the person's ID, with "
+            "`workspace` all keys of the workspace."
+        ),
+    ] = "own"
+
+
+class EndPortalSessions(RequestModel):
+    """Body of a request to end all portal sessions of a person in a workspace."""
+
+    workspace_id: Annotated[str, Field(description="The ID of the workspace.")]
+    person_id: Annotated[
+        str,
+        Field(
+            description="The product's own ID of the person.",
+            json_schema_extra={"minLength": 1, "maxLength": EXTERNAL_ID_LENGTH_MAX},
+        ),
+    ]
 
 
 class NoQuery(RequestModel):

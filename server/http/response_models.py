@@ -20,6 +20,7 @@ from spacekey.domain.refusal import InputCode
 from spacekey.domain.secret import ENVIRONMENTS
 from spacekey.domain.token_state import Status
 from spacekey.models.tables.audit import OUTCOMES
+from spacekey.resolvers.access.caller import PORTAL_KIND, SERVICE_KIND
 from spacekey.resolvers.workspaces.figures import CountPrecision
 
 T = TypeVar("T")
@@ -220,7 +221,11 @@ class Principal(TypedDict):
     """The caller, and its scopes."""
 
     id: Annotated[str, Field(description="The ID of the token or person.")]
-    kind: Annotated[str, _one_of(Kind), Field(description="Whether the caller is a token, and of what, or a person.")]
+    kind: Annotated[
+        str,
+        _one_of((*Kind, SERVICE_KIND, PORTAL_KIND)),
+        Field(description="Whether the caller is a token, and of what, a person, a service or a portal session."),
+    ]
     name: Annotated[str, Field(description="The name of the token or person.")]
     workspace_id: Annotated[str | None, Field(description="The ID of the token's workspace. Null for people.")]
     space_id: Annotated[
@@ -402,6 +407,36 @@ class AuditEventPage(TypedDict):
     next_cursor: NextCursor
 
 
+class HostPerson(TypedDict):
+    """Person of the product that Spacekey is part of."""
+
+    id: Annotated[str, Field(description="The product's own ID of the person.")]
+    name: Annotated[str, Field(description="The person's name.")]
+
+
+class OpenedSession(TypedDict):
+    """New portal session with its secret, which no other answer has."""
+
+    id: Annotated[str, Field(description="The session's ID.")]
+    secret: Annotated[
+        str, Field(description="The bearer for the person's pages. It is shown only in this answer and is not stored.")
+    ]
+    workspace_id: Annotated[str, Field(description="The ID of the workspace.")]
+    person: Annotated[HostPerson, Field(description="Whose session it is.")]
+    scopes: Annotated[list[str], Field(description="The scopes that the session has now, sorted by name.")]
+    tokens: Annotated[
+        str, _one_of(("own", "workspace")), Field(description="Whether it sees the person's keys or all of them.")
+    ]
+    origins: Annotated[list[str], Field(description="The origins that its requests must come from.")]
+    expires_at: Annotated[Time, Field(description="When the session ends.")]
+
+
+class EndedSessions(TypedDict):
+    """Portal sessions that were ended."""
+
+    ended: Annotated[Count, Field(description="How many sessions of the person were ended.")]
+
+
 class GraphQLResult(TypedDict, total=False):
     """Result of an operation (GraphQL specification, section 7.1)."""
 
@@ -503,6 +538,8 @@ USAGE = Answer(WorkspaceUsage)
 BUSIEST_API_KEYS = Answer(BusiestApiKeys)
 QUOTA = Answer(Quota)
 AUDIT_EVENT_PAGE = Answer(AuditEventPage)
+PORTAL_SESSION_OPENED = Answer(OpenedSession)
+ENDED_PORTAL_SESSIONS = Answer(EndedSessions)
 GRAPHQL_RESULT = Answer(GraphQLResult)
 HEALTH = Answer(Health)
 READINESS = Answer(Readiness)

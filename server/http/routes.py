@@ -5,6 +5,8 @@ from __future__ import annotations
 import strawberry
 from starlette.routing import BaseRoute, Route
 
+from spacekey.domain.scope import PORTAL_SESSIONS
+
 from . import response_models as answers
 from .api_keys import (
     create_api_key,
@@ -23,10 +25,12 @@ from .health import healthz, metrics, readyz
 from .oauth import introspect_token, introspect_tokens, revoke_presented
 from .openapi import GRAPHQL_TYPES, Operation, openapi_endpoint
 from .places import list_audit_events, list_spaces, list_workspaces
+from .portal_sessions import create_portal_session, delete_portal_session, end_sessions
 from .request_models import (
     BusiestQuery,
     ChangeApiKey,
     CreateApiKey,
+    EndPortalSessions,
     GraphQLRequest,
     IntrospectionBatch,
     IntrospectionForm,
@@ -35,6 +39,7 @@ from .request_models import (
     ListSpaces,
     ListWorkspaces,
     OfWorkspace,
+    OpenPortalSession,
     RevokeApiKey,
     RotateApiKey,
     TokenForm,
@@ -221,6 +226,49 @@ OPERATIONS: tuple[Operation, ...] = (
         query=ListSpaces,
         refusals=(404, 422),
         paged=True,
+    ),
+    Operation(
+        "POST",
+        f"{API}/portal-sessions",
+        "createPortalSession",
+        "Open a portal session",
+        "Opens a session for a person of your product in one workspace, for a page of yours in which the person "
+        "manages keys. Its secret is shown only in this answer: give it to the page, which sends it as a bearer token "
+        "from one of the origins. Takes an operator credential.",
+        create_portal_session,
+        answers.PORTAL_SESSION_OPENED,
+        "The session, with its secret.",
+        status=201,
+        body=OpenPortalSession,
+        refusals=(404, 409, 422),
+        service_scopes=(PORTAL_SESSIONS,),
+    ),
+    Operation(
+        "POST",
+        f"{API}/portal-sessions/end",
+        "endPortalSessions",
+        "End the portal sessions of a person",
+        "Ends all sessions of a person in a workspace, such as of one who has left. Takes an operator credential.",
+        end_sessions,
+        answers.ENDED_PORTAL_SESSIONS,
+        "The sessions have ended.",
+        body=EndPortalSessions,
+        refusals=(404, 409, 422),
+        service_scopes=(PORTAL_SESSIONS,),
+    ),
+    Operation(
+        "DELETE",
+        f"{API}/portal-sessions/{{id}}",
+        "endPortalSession",
+        "End a portal session",
+        "Ends a session, which is rejected from then on. A session can end itself. Otherwise takes an operator "
+        "credential.",
+        delete_portal_session,
+        None,
+        "The session has ended.",
+        status=204,
+        refusals=(404, 409),
+        service_scopes=(PORTAL_SESSIONS,),
     ),
     Operation(
         "GET",

@@ -9,7 +9,9 @@ from spacekey.resolvers.audit.log import ACTIONS
 from support.pages import ROOT
 
 PAGE = ROOT / "docs" / "how-to" / "audit.md"
-ACTION = re.compile(r"(?:token|workspace|space|role|member|user|session|service|settings|audit)\.[a-z_]+")
+ACTION = re.compile(
+    r"(?:token|workspace|space|role|member|user|session|service|portal_session|settings|audit)\.[a-z_]+"
+)
 
 
 def _recorded() -> set[str]:

@@ -130,7 +130,8 @@ class Reader:
 def demo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One demo server for all pages; no page changes what another one shows."""
     folder = tmp_path_factory.mktemp("demo")
-    installation = Installation(f"sqlite:///{folder}/data/spacekey.db", folder / "said")
+    pages = {"SPACEKEY_CORS_ORIGINS": "https://app.example.com"}
+    installation = Installation(f"sqlite:///{folder}/data/spacekey.db", folder / "said", extra=pages)
     demo = installation.command("demo")
     with installation.serving() as url:
         yield Running(installation, url, demo)

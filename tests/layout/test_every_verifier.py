@@ -33,12 +33,13 @@ from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVerifier
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.wrapper import OPTIONAL, VerifierWrapper
+from spacekey.server.portal_sessions import WithPortalSessions
 from spacekey.server.services import WithServices
 from spacekey.verifiers import MemoryVerifier, VerifierChain
 from support.asgi_calls import bearer, call, start_up
 from support.stored_verifiers import STORED_BENCHES
 from support.verifier_contract import principal
-from support.verifiers import BENCHES, no_service
+from support.verifiers import BENCHES, no_service, no_session
 
 PACKAGES = (
     spacekey.domain,
@@ -120,6 +121,7 @@ WRAPPERS: dict[type[Verifier], Callable[[Verifier], Verifier]] = {
     VerifierWrapper: VerifierWrapper,
     TracedVerifier: lambda inner: Telemetry().verifier(inner),
     WithServices: lambda inner: WithServices(no_service, utc_now, inner),
+    WithPortalSessions: lambda inner: WithPortalSessions(no_session, {}, utc_now, inner),
     VerifierChain: lambda inner: VerifierChain({"sk": inner}),
 }
 NESTED: dict[str, Callable[[Verifier], Verifier]] = {

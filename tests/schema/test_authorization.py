@@ -52,6 +52,7 @@ READER = "reader"
 ALLOWED = "allowed"
 LACKING = "INSUFFICIENT_SCOPE"
 NOBODY = "UNAUTHENTICATED"
+OTHER_CREDENTIAL = "FORBIDDEN"
 NOT_THERE = "not there"
 WRONG_KIND = "wrong kind"
 
@@ -245,7 +246,9 @@ def expected(here: Stage, coordinate: str, operation: Operation, asker: Asker, *
     if asker.principal is None:
         return NOBODY
     if operation.who is Who.MEMBER:
-        return ALLOWED if asker.principal.kind is Kind.MEMBER else NOBODY
+        return ALLOWED if asker.principal.kind is Kind.MEMBER else OTHER_CREDENTIAL
+    if operation.who is Who.SERVICE:
+        return OTHER_CREDENTIAL
     if coordinate != "Query.node" and not operation.needs <= asker.anywhere:
         return LACKING
     if not own or (asker.space_id is not None and not operation.spacious):
@@ -334,7 +337,8 @@ def test_the_fields_own_rules_are_what_the_table_says() -> None:
     """``node`` is open to every caller: what it finds decides. Below the root a field adds to its parent's scopes."""
     report = scope_report(the_schema().rulebook)
     for coordinate, operation in ROOT_FIELDS.items():
-        needs = frozenset() if coordinate == "Query.node" else operation.needs
+        by_resolver = coordinate == "Query.node" or operation.who is Who.SERVICE
+        needs = frozenset() if by_resolver else operation.needs
         wanted = "public" if operation.who is Who.ANYBODY else " and ".join(sorted(needs)) or "any valid token"
         assert report[coordinate] == wanted, coordinate
     for coordinate, operation in NESTED_FIELDS.items():
@@ -377,7 +381,7 @@ async def test_a_token_may_do_what_its_scopes_say_in_its_own_place(
     here = await stage(store, verifying, name)
     handed_on = expand(here.product, [LOWEST[name]], here.product.roles)
     for coordinate, operation in OPERATIONS.items():
-        if not has_scopes and not operation.needs:
+        if operation.who is Who.SERVICE or (not has_scopes and not operation.needs):
             continue
         # A space of its own for each, since some of them delete it.
         space = (await here.world.space(here.own, f"t{next(_numbers)}")).id if kind is Kind.SPACE else None

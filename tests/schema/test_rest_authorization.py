@@ -27,6 +27,7 @@ pytestmark = pytest.mark.sampled(3)
 GIVEN = {"emit": "jobs:read", "spooled": "jobs:read", "teamspace": "documents:read", "guard": "sessions:read"}
 PLANS = {"emit": "team", "spooled": "enterprise", "teamspace": "business", "guard": "paid"}
 KEYS = "/api/v1/api-keys"
+OPENING = frozenset({"operator:portal_sessions"})
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Row:
 
     :param target: what is put into the address, query or body: a workspace, a token, a secret, or nothing.
     :param spacious: whether a token of a space is answered too, about its space.
+    :param service: whether it takes a service of the operator's, whatever a token or member holds.
     :param door: any of these lets one in, to be told there what is lacking; else all of ``needs`` do.
     """
 
@@ -46,6 +48,7 @@ class Row:
     door: frozenset[str] | None = None
     json: dict[str, Any] | None = None
     spacious: bool = True
+    service: bool = False
 
 
 TABLE: dict[tuple[str, str], Row] = {
@@ -66,6 +69,20 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", f"{KEYS}/{{id}}/rotate"): Row(201, frozenset({"tokens:create", "tokens:revoke"}), "token", json={}),
     ("GET", "/api/v1/workspaces"): Row(200, frozenset({"workspace:read"})),
     ("GET", "/api/v1/spaces"): Row(200, frozenset({"spaces:read"}), "workspace"),
+    ("POST", "/api/v1/portal-sessions"): Row(
+        201,
+        OPENING,
+        json={
+            "workspace_id": "ws_01kb8bz9q1s3v5w7y9a1c3e5g7",
+            "person": {"id": "user-7", "name": "N"},
+            "origins": ["https://app.example.com"],
+        },
+        service=True,
+    ),
+    ("POST", "/api/v1/portal-sessions/end"): Row(
+        200, OPENING, json={"workspace_id": "ws_01kb8bz9q1s3v5w7y9a1c3e5g7", "person_id": "user-7"}, service=True
+    ),
+    ("DELETE", "/api/v1/portal-sessions/{id}"): Row(204, OPENING, service=True),
     ("GET", "/api/v1/audit-events"): Row(200, frozenset({"audit:read"}), "workspace", spacious=False),
     ("GET", "/api/v1/usage"): Row(200, frozenset({"usage:read"}), "workspace"),
     ("GET", "/api/v1/usage/api-keys"): Row(200, frozenset({"tokens:read", "usage:read"}), "workspace"),
@@ -190,6 +207,8 @@ def expected(row: Row, asker: Asker, where: str) -> int:
         return row.good
     if asker.here is None:
         return 401
+    if row.service:
+        return 403
     if row.target == "secret" and "Cookie" in asker.headers:
         # A form from a browser's session could come from any page: sessions send JSON alone.
         return 415
@@ -257,7 +276,7 @@ async def test_tokens_may_do_what_their_scopes_say(on_grounds: Running, product:
     async def work(grounds: Grounds) -> None:
         given = GIVEN[product]
         for key, row in TABLE.items():
-            if not row.needs:
+            if not row.needs or row.service:
                 continue
             rows = volume(short={key: row}, long=TABLE)
             for scopes in (row.needs | {given}, grounds.product.known_scopes - row.needs):

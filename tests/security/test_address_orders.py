@@ -604,6 +604,8 @@ GIVES_NOTHING = {
     "endOtherSessions": "of the caller's own",
     "member list": "reads",
     "member show": "reads",
+    "createPortalSession": "its person is the host's, and no account",
+    "endPortalSessions": "its person is the host's, and no account",
     "createToken": "its owner is a workspace or space, and no person",
     "user erase": "takes away, and is named by id",
     "createWorkspace": "makes the caller the owner of something new",

@@ -112,7 +112,7 @@ async def test_over_graphql_it_is_somebody_who_sees_nothing(database_url: str) -
         query = "query($id: ID!) { me { kind scopes token { id } } node(id: $id) { id } }"
         body = {"query": query, "variables": {"id": workspace.id}}
         answer = (await server.client.post("/graphql", json=body, headers=bearer(own_secret))).json()
-        me = {"kind": "WORKSPACE", "scopes": ["tokens:introspect"], "token": None}
+        me = {"kind": "SERVICE", "scopes": ["tokens:introspect"], "token": None}
         assert answer["data"] == {"me": me, "node": None}
 
 

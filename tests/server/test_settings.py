@@ -257,6 +257,7 @@ def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Pat
         "SPACEKEY_WORKERS": "4",
         "SPACEKEY_OPERATOR": "Ada",
         "SPACEKEY_DATABASE_SCHEMA": "keys",
+        "SPACEKEY_CORS_ORIGINS": "https://app.example.com",
     }
     beside = {"SPACEKEY_DATABASE_URL": "postgresql://host/db"} if variable == "SPACEKEY_DATABASE_SCHEMA" else {}
     file = tmp_path / "value"

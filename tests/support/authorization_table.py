@@ -16,6 +16,7 @@ class Who(Enum):
     ANYBODY = "anybody, without credentials too"
     CALLER = "any valid caller"
     MEMBER = "a signed-in member, never a token"
+    SERVICE = "a service of the operator's, never a token or a member"
 
 
 class On(Enum):
@@ -128,6 +129,22 @@ ROOT_FIELDS: dict[str, Operation] = {
     ),
     "Mutation.withdrawInvitation": _mutation(
         "withdrawInvitation(input: {id: $id})", On.INVITATION, "members:write", spacious=False
+    ),
+    "Mutation.createPortalSession": Operation(
+        'mutation($id: ID!) { createPortalSession(input: {workspaceId: $id, person: {id: "user-7", name: "N"}, '
+        'origins: ["https://app.example.com"]}) { __typename } }',
+        Who.SERVICE,
+        On.WORKSPACE,
+        _scopes("operator:portal_sessions"),
+    ),
+    "Mutation.endPortalSessions": Operation(
+        'mutation($id: ID!) { endPortalSessions(input: {workspaceId: $id, personId: "user-7"}) { __typename } }',
+        Who.SERVICE,
+        On.WORKSPACE,
+        _scopes("operator:portal_sessions"),
+    ),
+    "Mutation.endPortalSession": Operation(
+        'mutation { endPortalSession(input: {id: "pts_01k0000000000000000000000a"}) { __typename } }', Who.SERVICE
     ),
     "Mutation.deleteWorkspace": Operation(
         "mutation($id: ID!) { deleteWorkspace(input: {id: $id}) { __typename } }",

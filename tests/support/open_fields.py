@@ -112,10 +112,13 @@ OPEN_FIELDS: dict[str, Open] = {
     ),
     **{
         f"{kind}Actor": _open("kind actorId name unproven", CALLER)
-        for kind in ("", "Person", "Token", "Operator", "Service", "System")
+        for kind in ("", "Person", "Token", "Operator", "Service", "External", "System")
     },
     "AuditEventConnection": _open(_PAGE, "audit:read"),
     "AuditEventEdge": _open(_ROW, "audit:read"),
+    "CreatePortalSessionSuccess": _open("portalSessionId secret scopes expiresAt", CALLER),
+    "EndPortalSessionSuccess": _open("endedPortalSessionId", CALLER),
+    "EndPortalSessionsSuccess": _open("endedCount", CALLER),
     # what a ruled mutation answers
     "DeleteWorkspaceSuccess": _success("deletedWorkspaceId", "workspace:write"),
     "CreateSpaceSuccess": _open("space", "spaces:write"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import httpx
@@ -13,13 +13,14 @@ import strawberry
 import uvicorn
 from starlette.applications import Starlette
 
+from spacekey.domain.scope import INTROSPECT
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.accounts.sessions import sign_in
 from spacekey.resolvers.services import create_service
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.server.app import build_app
-from spacekey.server.build import build_parts, default_staleness
+from spacekey.server.build import build_parts, default_staleness, portal_origins
 from spacekey.server.context import Parts
 from spacekey.server.http.session_cookie import COOKIE
 from spacekey.server.serving.serve import address_of, listening_socket, server_config
@@ -54,9 +55,9 @@ class Served:
         issued = await create_token(self.world.system, OPERATOR, new)
         return issued.view.token.id, issued.secret.reveal()
 
-    async def service(self, name: str = "jobs-api", product: str = "spooled") -> tuple[str, str]:
-        """A new service: id and secret."""
-        issued = await create_service(self.world.system, OPERATOR, name, product)
+    async def service(self, name: str = "jobs-api", product: str = "spooled", *scopes: str) -> tuple[str, str]:
+        """A new service: id and secret. Without scopes it verifies tokens."""
+        issued = await create_service(self.world.system, OPERATOR, name, product, scopes or (INTROSPECT,))
         return issued.service.id, issued.secret.reveal()
 
     async def cookie(self, email: str) -> dict[str, str]:
@@ -83,6 +84,7 @@ async def served(
     chosen = settings or Settings(database_url=database_url, anonymous_cpu_ms_burst=60_000)
     store = Store(database_url)
     world = make_world(store, staleness_seconds=default_staleness(store))
+    world.system = replace(world.system, portal_origins=portal_origins(chosen))
     parts = build_parts(chosen, world.system)
     app = build_app(chosen, parts=parts, schema=schema if schema is not None else spacekey_schema())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

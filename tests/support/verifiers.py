@@ -18,6 +18,7 @@ from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVer
 from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, cache_over
 from spacekey.middleware.verifiers.remote import UNCHANGED, RemoteVerifier
 from spacekey.middleware.verifiers.wrapper import VerifierWrapper, _OnlyVerifies, as_verifier
+from spacekey.server.portal_sessions import WithPortalSessions
 from spacekey.server.services import WithServices
 from spacekey.verifiers import MemoryVerifier, VerifierChain
 
@@ -136,6 +137,20 @@ class BesideServices(Cached):
         self.verifier = WithServices(no_service, utc_now, self.verifier)
 
 
+async def no_session(digest: bytes) -> None:
+    """The answer for every digest where there are no portal sessions."""
+
+
+class BesidePortalSessions(Cached):
+    """The same for every secret that is no portal session's."""
+
+    of: ClassVar[type[Verifier]] = WithPortalSessions
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.verifier = WithPortalSessions(no_session, {}, utc_now, self.verifier)
+
+
 class Bare:
     """The least that a user of the package can write."""
 
@@ -234,6 +249,6 @@ def introspection_of(verdict: Verdict, max_age: float = 1.0) -> dict[str, Any]:
 
 
 BENCHES: list[type[InMemory]] = [
-    InMemory, Chained, Cached, Observed, Traced, Wrapped, BesideServices, Adapted, Remote
+    InMemory, Chained, Cached, Observed, Traced, Wrapped, BesideServices, BesidePortalSessions, Adapted, Remote
 ]  # fmt: skip
 """One for every such verifier; tests/layout/test_every_verifier.py finds those that are missing."""

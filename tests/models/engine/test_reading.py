@@ -24,6 +24,7 @@ from spacekey.models.lookup.sqlite import SqliteLookup
 from spacekey.models.tables import records
 from spacekey.models.tables.audit import AuditEvent
 from spacekey.models.tables.base import Row
+from spacekey.models.tables.portal import PortalSession
 from spacekey.models.tables.service import Service
 from spacekey.models.tables.token import Token
 from spacekey.models.tables.user import Invitation, User
@@ -41,6 +42,7 @@ LEFT_OUT: dict[type[Row], tuple[type[Any], set[str]]] = {
     Space: (records.SpaceRecord, {"search_text"}),
     Member: (records.MemberRecord, {"issuer", "ends_at"}),
     Service: (records.ServiceRecord, set()),
+    PortalSession: (records.PortalSessionRecord, {"digest"}),
     User: (records.UserRecord, {"password_hash"}),
     Invitation: (records.InvitationRecord, {"digest"}),
     AuditEvent: (records.AuditRecord, set()),

@@ -17,6 +17,7 @@ from spacekey.models.tables.audit import AuditChain
 from spacekey.models.tables.base import Row
 from spacekey.models.tables.idempotency import IdempotencyKey
 from spacekey.models.tables.identity import OutsideIdentity
+from spacekey.models.tables.portal import PortalSession
 from spacekey.models.tables.registry import metadata
 from spacekey.models.tables.service import Service, ServiceSecret
 from spacekey.models.tables.setting import Setting
@@ -59,6 +60,7 @@ class World:
             a_service(),
             a_service_secret(),
             an_outside_identity(),
+            a_portal_session(),
         ]
 
 
@@ -68,7 +70,7 @@ def idempotency_key(**given: Any) -> IdempotencyKey:
 
 
 def a_service(**given: Any) -> Service:
-    return Service(**{"id": "svc_1", "name": "emit-api", "product": "emit", "created_at": NOW, **given})
+    return Service(**{"id": "svc_1", "name": "emit-api", "product": "emit", "scopes": [], "created_at": NOW, **given})
 
 
 def an_outside_identity(**given: Any) -> OutsideIdentity:
@@ -78,6 +80,12 @@ def an_outside_identity(**given: Any) -> OutsideIdentity:
 
 def a_service_secret(**given: Any) -> ServiceSecret:
     return ServiceSecret(**{"digest": bytes(32), "service_id": "svc_1", "created_at": NOW, **given})
+
+
+def a_portal_session(**given: Any) -> PortalSession:
+    facts = {"digest": bytes(32), "id": "pts_1", "workspace_id": "ws_1", "person_id": "user-7", "person_name": "Ada"}
+    facts |= {"grants": [], "scopes": [], "own_tokens": True, "origins": [], "service_id": "svc_1"}
+    return PortalSession(**{**facts, "created_at": NOW, "expires_at": NOW, **given})
 
 
 def invitation(digest: bytes, **given: Any) -> Invitation:
@@ -178,6 +186,15 @@ BROKEN: dict[str, Callable[[World], Row]] = {
     "fk_spacekey_idempotency_keys_token_id": lambda _: idempotency_key(operation="rotate", token_id="key_none"),
     "ck_spacekey_idempotency_keys_key": lambda _: idempotency_key(key_digest=b"short"),
     "ck_spacekey_idempotency_keys_request": lambda _: idempotency_key(operation="rotate", request_digest=b"short"),
+    "pk_spacekey_portal_sessions": lambda _: a_portal_session(id="pts_2"),
+    "uq_spacekey_portal_sessions_id": lambda _: a_portal_session(digest=b"x" * 32),
+    "ck_spacekey_portal_sessions_digest": lambda _: a_portal_session(digest=b"short", id="pts_2"),
+    "fk_spacekey_portal_sessions_workspace_id": lambda _: a_portal_session(
+        digest=b"x" * 32, id="pts_2", workspace_id="ws_none"
+    ),
+    "fk_spacekey_portal_sessions_service_id": lambda _: a_portal_session(
+        digest=b"x" * 32, id="pts_2", service_id="svc_none"
+    ),
     "pk_spacekey_services": lambda _: a_service(name="other"),
     "ix_spacekey_services_name": lambda _: a_service(id="svc_2"),
     "pk_spacekey_service_secrets": lambda _: a_service_secret(),

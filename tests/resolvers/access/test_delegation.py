@@ -326,6 +326,7 @@ WRITERS = {
     "workspaces.spaces.delete_space": "takes away",
     "workspaces.delete.delete_workspace": "takes away",
     "services.revoke_service": "takes away",
+    "portal_sessions._prepared": "what its opener may give, for an hour",
     "members.invitations.invite": "its callers ask",
     "members.invitations._join": "gives what the inviter was allowed to give",
 }

@@ -1,0 +1,109 @@
+"""Authentication of portal sessions; see :mod:`spacekey.resolvers.portal_sessions`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from spacekey.domain.actor import Actor, ActorKind
+from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
+from spacekey.domain.clock import WallClock
+from spacekey.domain.errors import ServiceUnavailable
+from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.product import Product
+from spacekey.domain.secret import Secret, secret_prefix_of
+from spacekey.domain.verifier import Verifier
+from spacekey.middleware.auth.client import sender
+from spacekey.middleware.verifiers.wrapper import VerifierWrapper
+from spacekey.models.queries.portal_sessions import PortalFacts
+from spacekey.resolvers.access.caller import PortalCaller, RequestFacts, person_key
+from spacekey.resolvers.access.credentials import portal_reason, scopes_of_portal
+from spacekey.resolvers.portal_sessions import SECRET_PREFIX
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class PortalPrincipal(Principal):
+    """Principal of a portal session, with its person and the SHA-256 of the secret that it was verified by."""
+
+    person: Actor = field(default_factory=lambda: Actor(ActorKind.EXTERNAL, "", ""))
+    digest: bytes = field(default=b"", repr=False)
+
+    def __init__(self, facts: PortalFacts, product: Product, digest: bytes) -> None:
+        session, workspace = facts.session, facts.workspace
+        Principal.__init__(
+            self,
+            session.id,
+            Kind.WORKSPACE,
+            scopes_of_portal(product, workspace, session.grants, session.scopes),
+            session.person_name,
+            workspace.id,
+            expires_at=session.expires_at,
+            # The person's, so that another session does not restart the limits.
+            rate_limit_key=person_key(workspace.id, session.person_id),
+            external_id=session.person_id,
+        )
+        object.__setattr__(self, "person", Actor(ActorKind.EXTERNAL, session.person_id, session.person_name))
+        object.__setattr__(self, "digest", digest)
+
+
+class WithPortalSessions(VerifierWrapper):
+    """Verifier that knows the secrets of portal sessions, and passes every other secret to the wrapped verifier.
+
+    It reads the session at every verification, so nothing is accepted after its end has been committed. A session is
+    accepted only with an ``Origin`` of its list, and so never when no request sent it.
+
+    :param read: returns the session whose secret has a digest, or None.
+    :param products: the products that are loaded, by name.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[bytes], Awaitable[PortalFacts | None]],
+        products: Mapping[str, Product],
+        clock: WallClock,
+        verifier: Verifier,
+    ) -> None:
+        super().__init__(verifier)
+        self._read = read
+        self._products = products
+        self._clock = clock
+
+    async def verify(self, secret: Secret) -> Verdict:
+        """Return the session's verdict if the secret belongs to one, else the wrapped verifier's."""
+        return await self._session(secret) or await super().verify(secret)
+
+    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
+        """Return the same for many secrets; the wrapped verifier is given those that are not a session's."""
+        known = [await self._session(secret) for secret in secrets]
+        others = iter(
+            await super().verify_many([one for one, here in zip(secrets, known, strict=True) if here is None])
+        )
+        return [next(others) if here is None else here for here in known]
+
+    async def _session(self, secret: Secret) -> Verdict | None:
+        if secret_prefix_of(secret) != SECRET_PREFIX:
+            return None
+        digest = secret.digest()
+        try:
+            facts = await self._read(digest)
+        except ServiceUnavailable as error:
+            return Unavailable(str(error), error.retry_after_seconds)
+        if facts is None:
+            return None
+        session = facts.session
+        reason = portal_reason(session, facts.workspace, self._clock(), service_is_revoked=facts.service_is_revoked)
+        if reason is not None:
+            return Rejected(reason, session.id)
+        if sender().origin not in session.origins:
+            return Rejected(Reason.CROSS_ORIGIN, session.id)
+        product = self._products.get(facts.workspace.product)
+        if product is None:
+            return Unavailable(f"the product '{facts.workspace.product}' is not loaded here")
+        return Authenticated(PortalPrincipal(facts, product, digest))
+
+
+def portal_caller(principal: Principal, facts: RequestFacts) -> PortalCaller | None:
+    """Return the person that a principal stands for; None for any principal but a portal session's."""
+    if not isinstance(principal, PortalPrincipal):
+        return None
+    return PortalCaller(principal.id, principal.workspace_id or "", principal.person, facts, principal.digest)
