@@ -70,6 +70,9 @@ def build_app(
 ) -> Starlette:
     """Return the server as an ASGI app. Connections open with the first request and close when the app stops.
 
+    Starlette runs the lifespan of the outermost app alone: an application in which this one is mounted enters
+    :func:`running` in its own.
+
     :param identity: where people come from, such as ``HostSession(read)``; None for what the settings say.
     :param parts: the parts to build it from, in which tests pass a clock of their own.
     :param schema: another GraphQL schema, for tests.
@@ -88,10 +91,11 @@ def build_app(
             BadBody: on_expected,
             HTTPException: on_http_exception,
         },
-        lifespan=_lifespan,
+        lifespan=running,
     )
     app.router.redirect_slashes = False
     app.state.parts = parts
+    app.state.running = False
     return app
 
 
@@ -190,7 +194,14 @@ async def _warn_of_lost_names(system: System) -> None:
 
 
 @asynccontextmanager
-async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+async def running(app: Starlette) -> AsyncIterator[None]:
+    """Keep an app of :func:`build_app` running: its lifespan, for an application in which it is mounted.
+
+    The database is checked first, SQLite is migrated, and what the app notes is written meanwhile and at the end.
+
+    :raises ConfigurationError: the database's schema is not this version's.
+    :raises ServiceUnavailable: the database does not answer.
+    """
     parts: Parts = app.state.parts
     try:
         await prepare_store(parts.system.store)
@@ -206,9 +217,11 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             asyncio.create_task(keep_writing_checkpoints(parts.system)),
             asyncio.create_task(parts.metrics.keep_fresh()),
         ]
+        app.state.running = True
         try:
             yield
         finally:
+            app.state.running = False
             if looking is not None:
                 looking.cancel()
                 await asyncio.gather(looking, return_exceptions=True)  # it returns its connection first

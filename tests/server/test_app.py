@@ -7,6 +7,8 @@ import asyncio
 import httpx
 import pytest
 from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
@@ -14,7 +16,7 @@ from spacekey.models.migrations import run as migrate
 from spacekey.models.migrations.schema_version import SchemaState
 from spacekey.models.queries import audit as audit_queries
 from spacekey.resolvers.tokens.revoke import revoke_token
-from spacekey.server.app import build_app
+from spacekey.server.app import build_app, running
 from spacekey.server.build import prepare_store
 from spacekey.server.settings import Settings
 from support.server import ORIGIN, bearer, served
@@ -136,7 +138,20 @@ async def test_the_app_opens_nothing_until_it_starts_and_leaves_nothing_open(dat
             assert (await client.get("/readyz")).status_code == 200
         app.state.parts.usage.refused("key_none")
         # What warns of lost names ends by itself, sooner or later.
-        running = {str(task.get_coro()).split()[2] for task in asyncio.all_tasks() - before} - {"_warn_of_lost_names"}
+        tasks = {str(task.get_coro()).split()[2] for task in asyncio.all_tasks() - before} - {"_warn_of_lost_names"}
         # the refusals, the uses of sessions, the audit log's checkpoints and the usage
-        assert len(running) == 4, running
+        assert len(tasks) == 4, tasks
     assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+async def test_a_mounted_app_is_ready_once_the_host_runs_it_and_says_so_before(
+    bare_database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = build_app(Settings(database_url=bare_database_url))
+    host = Starlette(routes=[Mount("/keys", app)])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(host), base_url=ORIGIN) as client:
+        assert (await client.get("/keys/readyz")).status_code == 503
+        assert "has to enter spacekey.server.app.running in its own lifespan" in caplog.text
+        async with running(app):
+            assert (await client.get("/keys/readyz")).status_code == 200

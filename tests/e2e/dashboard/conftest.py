@@ -58,9 +58,10 @@ class Visitor:
 
     async def ask(self, document: str, **variables: Any) -> dict[str, Any]:
         """The API's answer to a request with this browser's own session."""
-        script = """async ([query, variables]) => (await fetch("/graphql", { method: "POST",
+        script = """async ([url, query, variables]) => (await fetch(url, { method: "POST",
             headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query, variables }) })).json()"""
-        answer: dict[str, Any] = await self.page.evaluate(script, [document, variables])
+        url = f"{self.dashboard.url}/graphql"
+        answer: dict[str, Any] = await self.page.evaluate(script, [url, document, variables])
         return answer
 
 
