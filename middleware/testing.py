@@ -6,10 +6,11 @@ with issue_token(app, scopes=["jobs:read"]) as token:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
@@ -68,6 +69,8 @@ def issue_token(
     name: str = "test",
     rate_limit: Limit | None = None,
     expires_at: datetime | None = None,
+    external_id: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Iterator[TestToken]:
     """Yield a token with these scopes, which ``app`` accepts inside the ``with`` block.
 
@@ -84,6 +87,8 @@ def issue_token(
     :param name: the token's name, which ``request.user.display_name`` shows.
     :param rate_limit: the rate limit of the token's plan; None is no limit.
     :param expires_at: when it expires; None is never.
+    :param external_id: the id that the app has for its owner, which ``request.user.external_id`` shows.
+    :param metadata: the JSON object that ``request.user.metadata`` shows.
     :raises ConfigurationError: if there is no TokenMiddleware in ``app``, or ``scopes`` is one string.
     """
     verifier = MemoryVerifier()
@@ -95,6 +100,8 @@ def issue_token(
         name=name,
         rate_limit=rate_limit,
         expires_at=expires_at,
+        external_id=external_id,
+        metadata=metadata,
     )
     middleware = None if app is None else _middleware_of(app)
     if middleware is None:

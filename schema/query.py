@@ -11,14 +11,14 @@ from spacekey.domain.ids import KEY, SPACE, WORKSPACE, id_prefix, membership_of
 from spacekey.domain.page import TokenOrder, page_request
 from spacekey.domain.principal import Kind
 from spacekey.domain.product_file import PRODUCTS_MAX
-from spacekey.domain.refusal import NotFound
+from spacekey.domain.refusal import InputCode, InvalidInput, NotFound
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers.access.authority import workspace_list
 from spacekey.resolvers.access.caller import MemberCaller, TokenCaller, kind_of
 from spacekey.resolvers.accounts.sessions import SESSIONS_LISTED_MAX, own_sessions
 from spacekey.resolvers.accounts.users import own_account
 from spacekey.resolvers.tokens.list import TokenSearch, token_view, tokens_everywhere
-from spacekey.resolvers.workspaces.lists import one_member, one_space, one_workspace
+from spacekey.resolvers.workspaces.lists import one_linked_space, one_member, one_space, one_workspace
 from spacekey.resolvers.workspaces.nodes import one_event, one_invitation
 from spacekey.resolvers.workspaces.workspaces import creatable_products
 from spacekey.schema.limits.costs import at_most, paged
@@ -107,7 +107,21 @@ WorkspaceId = Annotated[strawberry.ID | None, strawberry.argument(description="T
 WorkspaceSlug = Annotated[
     str | None, strawberry.argument(description="The slug of the workspace: its unique name in URLs.")
 ]
-SpaceId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the space.")]
+WorkspaceExternalId = Annotated[
+    str | None,
+    strawberry.argument(description="The external ID of the workspace: your application's ID of its tenant."),
+]
+ExternalIdsProduct = Annotated[
+    str | None,
+    strawberry.argument(
+        description="The product of the external ID. Needed if workspaces of several products have it."
+    ),
+]
+SpaceExternalId = Annotated[
+    str | None,
+    strawberry.argument(description="The external ID of the space in its workspace, whose ID must be given too."),
+]
+SpaceId = Annotated[strawberry.ID | None, strawberry.argument(description="The ID of the space.")]
 TokenId = Annotated[strawberry.ID, strawberry.argument(description="The ID of the token.")]
 ProductName = Annotated[str, strawberry.argument(description="The name of the product.")]
 
@@ -181,8 +195,8 @@ class Query:
 
     @strawberry.field(
         description=(
-            "Look up a workspace by its ID or its slug; give one of the two. Null if it does not exist or the "
-            "caller has no access to it."
+            "Look up a workspace by its ID, its slug or its external ID; give one of the three. Null if it does not "
+            "exist or the caller has no access to it."
         ),
         directives=[requires_scopes("workspace:read")],
     )
@@ -191,24 +205,45 @@ class Query:
         info: SpacekeyInfo,
         id: WorkspaceId = None,  # noqa: A002 - the API's name
         slug: WorkspaceSlug = None,
+        external_id: WorkspaceExternalId = None,
+        product: ExternalIdsProduct = None,
     ) -> Workspace | None:
-        """Return a workspace by its id or its slug."""
+        """Return a workspace by its id, its slug or its external id."""
         context = info.context
-        if id is not None and slug is None:
+        if id is not None and slug is None and external_id is None and product is None:
             return await _workspace(context, id)
-        authority = await found(one_workspace(context.system, context.known_caller, id, slug))
+        authority = await found(one_workspace(context.system, context.known_caller, id, slug, external_id, product))
         if authority is None:
             return None
         context.loaders.knows(authority)
         return workspace_type(authority)
 
     @strawberry.field(
-        description=("Look up a space by its ID. Null if it does not exist or the caller has no access to it."),
+        description=(
+            "Look up a space by its ID, or by its workspace's ID and its external ID. Null if it does not exist or the "
+            "caller has no access to it."
+        ),
         directives=[requires_scopes("spaces:read")],
     )
-    async def space(self, info: SpacekeyInfo, id: SpaceId) -> Space | None:  # noqa: A002
-        """One space; null when unknown or not yours."""
-        return await _space(info.context, id)
+    async def space(
+        self,
+        info: SpacekeyInfo,
+        id: SpaceId = None,  # noqa: A002 - the API's name
+        workspace_id: WorkspaceId = None,
+        external_id: SpaceExternalId = None,
+    ) -> Space | None:
+        """Return a space by its id, or by its external id in a workspace."""
+        context = info.context
+        if id is not None and workspace_id is None and external_id is None:
+            return await _space(context, id)
+        with answering():
+            if id is not None:
+                raise InvalidInput("id", "Give either id, or workspace_id and external_id.", InputCode.EXCLUSIVE)
+            if workspace_id is None or external_id is None:
+                field = "id" if workspace_id is None else "external_id"
+                raise InvalidInput(field, "Give either id, or workspace_id and external_id.", InputCode.REQUIRED)
+        pair = await found(one_linked_space(context.system, context.known_caller, workspace_id, external_id))
+        return None if pair is None else space_type(pair[0])
 
     @strawberry.field(
         description=("Look up a token by its ID. Null if it does not exist or the caller has no access to it."),

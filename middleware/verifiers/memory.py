@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.clock import WallClock, utc_now
@@ -44,6 +46,8 @@ class MemoryVerifier(Verifier):
         name: str = "",
         rate_limit: Limit | None = None,
         expires_at: datetime | None = None,
+        external_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Secret:
         """Issue a token with these scopes, of a space if ``space_id`` is given, else of the workspace.
 
@@ -59,6 +63,8 @@ class MemoryVerifier(Verifier):
             environment=environment,
             rate_limit=rate_limit,
             expires_at=expires_at,
+            external_id=external_id,
+            metadata=metadata,
         )
         return self.issue_to(principal)
 

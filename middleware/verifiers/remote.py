@@ -498,6 +498,8 @@ def _principal(answer: dict[str, Any]) -> Principal:
         rate_limit=_limit(answer.get("rate_limit")),
         expires_at=_end(answer),
         rate_limit_key=_optional_text(answer, "rate_limit_key") or "",
+        external_id=_optional_text(answer, "external_id"),
+        metadata=_metadata(answer.get("metadata")),
     )
     if (principal.space_id is None) == (kind is Kind.SPACE):
         raise ValueError("'kind' and 'space_id' contradict each other")
@@ -513,6 +515,12 @@ def _end(answer: dict[str, Any]) -> datetime | None:
     if moment.tzinfo is None:
         raise ValueError("'expires_at' has no time zone")
     return moment.astimezone(UTC)
+
+
+def _metadata(value: object) -> dict[str, Any] | None:
+    if value is not None and not isinstance(value, dict):
+        raise ValueError("'metadata' is not an object")
+    return value
 
 
 def _limit(value: object) -> Limit | None:

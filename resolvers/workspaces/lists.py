@@ -169,10 +169,7 @@ async def one_workspace(
 async def _linked_workspace(
     reader: Reader, system: System, caller: Caller, external_id: str, product: str | None
 ) -> Authority:
-    products = system.products if product is None else [product]
-    cleaned = clean_external_id("external_id", external_id)
-    ids = await workspace_queries.workspace_ids_by_external_id(reader, cleaned, products)
-    held = list((await authorities(reader, system, caller, ids)).values())
+    held = await _linked(reader, system, caller, external_id, product)
     if len(held) > 1:
         reason = "Is required: workspaces of several products have this external id."
         raise InvalidInput("product", reason, InputCode.REQUIRED)
@@ -180,6 +177,27 @@ async def _linked_workspace(
         raise NotFound("workspace")
     held[0].require("workspace:read")
     return held[0]
+
+
+async def linked_workspaces(
+    system: System, caller: Caller, external_id: str, product: str | None = None
+) -> list[Authority]:
+    """Return the caller's authority in the workspaces with this external id that it may read, at most one a product.
+
+    :raises InvalidInput: if the external id is malformed.
+    """
+    found = await system.store.read(lambda reader: _linked(reader, system, caller, external_id, product))
+    return [one for one in found if "workspace:read" in one.scopes]
+
+
+async def _linked(
+    reader: Reader, system: System, caller: Caller, external_id: str, product: str | None
+) -> list[Authority]:
+    products = system.products if product is None else [product]
+    cleaned = clean_external_id("external_id", external_id)
+    ids = await workspace_queries.workspace_ids_by_external_id(reader, cleaned, products)
+    held = await authorities(reader, system, caller, ids)
+    return sorted(held.values(), key=lambda one: one.workspace.product)
 
 
 async def one_linked_space(

@@ -426,7 +426,7 @@ def _external_id(caller: Caller, external_id: str | None) -> str | None:
 
     :raises InvalidInput: if it is malformed, or the caller is not the operator.
     """
-    if not isinstance(caller, Operator):
+    if not acts_as_operator(caller):
         reason = "Only the operator sets the external id of a workspace; leave it out."
         raise InvalidInput("external_id", reason, InputCode.NOT_ALLOWED)
     return None if external_id is None else clean_external_id("external_id", external_id)

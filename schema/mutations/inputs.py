@@ -17,6 +17,14 @@ WAIT = (
     "Whether to answer only once the change is in effect on all servers. If false, the answer comes immediately, and "
     "`effectiveAt` says when the change is in effect."
 )
+EXTERNAL_ID = (
+    "The ID that your application has for {whose}, of 1 to 200 visible characters. It is compared exactly and given "
+    "back as it is."
+)
+METADATA = (
+    "A JSON object of your application's, which verification gives back: at most 4,096 bytes of compact JSON and 8 "
+    "levels."
+)
 LIFETIME = "The lifetime of the token in seconds from now, by the server's clock. Use either this or `expiresAt`."
 IDEMPOTENCY_KEY = (
     "A random key of the client's, such as a UUID, of at most 255 characters. If the mutation is repeated with it "

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
 import strawberry
+from strawberry.scalars import JSON
 
 from spacekey.domain import refusal as domain
 from spacekey.domain.ids import SPACE, id_prefix
-from spacekey.domain.unset import UNSET
+from spacekey.domain.unset import UNSET, Unset
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers.tokens import revoke
 from spacekey.resolvers.tokens.create import Issued, NewToken, create_space_token, create_token
@@ -34,9 +35,22 @@ from spacekey.schema.types.results import (
     answered,
 )
 
-from .inputs import EFFECTIVE, IDEMPOTENCY_KEY, LIFETIME, WAIT, check_not_null, kept, kept_whole, once
+from .inputs import (
+    EFFECTIVE,
+    EXTERNAL_ID,
+    IDEMPOTENCY_KEY,
+    LIFETIME,
+    METADATA,
+    WAIT,
+    check_not_null,
+    kept,
+    kept_whole,
+    once,
+)
 
 T = TypeVar("T")
+
+OWNERS_ID = EXTERNAL_ID.format(whose="the token's owner")
 
 
 @strawberry.type(description="The created token. Its secret is shown only here.")
@@ -416,6 +430,8 @@ class CreateTokenInput:
         ),
     )
     expires_in: int | None = strawberry.field(default=strawberry.UNSET, description=LIFETIME)
+    external_id: str | None = strawberry.field(default=None, description=OWNERS_ID)
+    metadata: JSON | None = strawberry.field(default=None, description=METADATA)
     idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY_KEY)
 
     def asked(self, workspace_id: str, now: datetime) -> NewToken:
@@ -432,6 +448,8 @@ class CreateTokenInput:
             description=self.description or "",
             environment=self.environment,
             expires_at=expires_at,
+            external_id=self.external_id,
+            metadata=cast("Mapping[str, Any] | None", self.metadata),
         )
 
 
@@ -453,6 +471,10 @@ class UpdateTokenInput:
         default=strawberry.UNSET, description="The new expiry of the token. Null removes it."
     )
     expires_in: int | None = strawberry.field(default=strawberry.UNSET, description=LIFETIME)
+    external_id: str | None = strawberry.field(default=strawberry.UNSET, description=f"{OWNERS_ID} Null removes it.")
+    metadata: JSON | None = strawberry.field(
+        default=strawberry.UNSET, description=f"{METADATA} It replaces the old object. Null removes it."
+    )
     wait: bool = strawberry.field(default=True, description=WAIT)
 
     def changes(self, now: datetime) -> TokenChanges:
@@ -467,6 +489,8 @@ class UpdateTokenInput:
             description=kept(self.description),
             grants=UNSET if grants is UNSET else tuple(grants),
             expires_at=asked_expiry(now, kept(self.expires_at), kept(self.expires_in)),
+            external_id=kept(self.external_id),
+            metadata=cast("Mapping[str, Any] | Unset | None", kept(self.metadata)),
         )
 
 

@@ -29,7 +29,10 @@ from spacekey.schema.types.results import (
     error_value,
 )
 
-from .inputs import EFFECTIVE, WAIT, check_not_null, kept, kept_tuple, kept_whole
+from .inputs import EFFECTIVE, EXTERNAL_ID, WAIT, check_not_null, kept, kept_tuple, kept_whole
+
+TENANTS_ID = f"{EXTERNAL_ID.format(whose='its tenant')} Only the operator sets it; it is unique in the product."
+PROJECTS_ID = f"{EXTERNAL_ID.format(whose='the space')} It is unique in the workspace."
 
 
 @strawberry.type(description="The workspace was created.")
@@ -113,7 +116,12 @@ class WorkspaceMutations:
         answer = await answered(
             context,
             lambda: workspaces.create_workspace(
-                context.system, caller, name=input.name, slug=input.slug, product=input.product
+                context.system,
+                caller,
+                name=input.name,
+                slug=input.slug,
+                product=input.product,
+                external_id=input.external_id,
             ),
         )
         if not isinstance(answer, WorkspaceRow):
@@ -252,6 +260,7 @@ class CreateWorkspaceInput:
     name: str = strawberry.field(description="The name of the workspace.")
     slug: str = strawberry.field(description="The unique name of the workspace in URLs.")
     product: str = strawberry.field(description="The name of the product that the workspace belongs to.")
+    external_id: str | None = strawberry.field(default=None, description=TENANTS_ID)
 
 
 @strawberry.input(
@@ -269,6 +278,7 @@ class UpdateWorkspaceInput:
     policy: PolicyInput | None = strawberry.field(
         default=strawberry.UNSET, description="The changes to the limits that the workspace sets for its own tokens."
     )
+    external_id: str | None = strawberry.field(default=strawberry.UNSET, description=f"{TENANTS_ID} Null removes it.")
     wait: bool = strawberry.field(default=True, description=WAIT)
 
     def changes(self) -> WorkspaceChanges:
@@ -287,6 +297,7 @@ class UpdateWorkspaceInput:
             lifetime_seconds_default=kept(policy.default_lifetime_seconds),
             expiry_required=kept_whole("expiry_required", policy.expiry_required),
             scopes_allowed=kept_tuple(policy.scopes_allowed),
+            external_id=kept(self.external_id),
         )
 
 
@@ -328,6 +339,7 @@ class CreateSpaceInput:
     workspace_id: strawberry.ID = strawberry.field(description="The ID of the workspace.")
     name: str = strawberry.field(description="The name of the space.")
     slug: str = strawberry.field(description="The name of the space in URLs, unique in the workspace.")
+    external_id: str | None = strawberry.field(default=None, description=PROJECTS_ID)
 
 
 @strawberry.input(description="The changes to a space. Fields that are left out keep their value.")
@@ -337,6 +349,7 @@ class UpdateSpaceInput:
     id: strawberry.ID = strawberry.field(description="The ID of the space.")
     name: str | None = strawberry.field(default=strawberry.UNSET, description="The new name of the space.")
     slug: str | None = strawberry.field(default=strawberry.UNSET, description="The new name of the space in URLs.")
+    external_id: str | None = strawberry.field(default=strawberry.UNSET, description=f"{PROJECTS_ID} Null removes it.")
 
 
 @strawberry.input(description="The space to delete. Its tokens are rejected from then on.")
@@ -398,14 +411,19 @@ class SpaceMutations:
         answer = await answered(
             context,
             lambda: spaces.create_space(
-                context.system, context.known_caller, input.workspace_id, name=input.name, slug=input.slug
+                context.system,
+                context.known_caller,
+                input.workspace_id,
+                name=input.name,
+                slug=input.slug,
+                external_id=input.external_id,
             ),
         )
         return CreateSpaceSuccess(space=space_type(answer)) if isinstance(answer, SpaceRow) else answer
 
     @strawberry.mutation(
         graphql_type=UpdateSpaceResult | None,
-        description="Change the name or slug of a space.",
+        description="Change the name, slug or external ID of a space.",
         directives=[requires_scopes("spaces:write")],
     )
     async def update_space(self, info: SpacekeyInfo, input: UpdateSpaceInput) -> object:  # noqa: A002
@@ -420,6 +438,7 @@ class SpaceMutations:
                 input.id,
                 name=kept_whole("name", input.name),
                 slug=kept_whole("slug", input.slug),
+                external_id=kept(input.external_id),
             )
 
         answer = await answered(context, update)

@@ -73,6 +73,13 @@ class TokenFilter:
             "`maskedToken` shows them."
         ),
     )
+    external_id: str | None = strawberry.field(
+        default=None, description="Only tokens with exactly this external ID, such as all of one of your users."
+    )
+    imported: bool | None = strawberry.field(
+        default=None,
+        description="True for imported keys only, false for tokens whose secret was made by this server.",
+    )
 
     def search(self) -> TokenSearch:
         """Return the filter as the resolvers' argument."""
@@ -88,6 +95,8 @@ class TokenFilter:
             created_before=self.created_before,
             scope=self.scope,
             prefix=self.prefix,
+            external_id=self.external_id,
+            imported=self.imported,
         )
 
 

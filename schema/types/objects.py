@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 import strawberry
+from strawberry.scalars import JSON
 
 from spacekey.domain.page import TokenOrder, page_request
 from spacekey.domain.product import Policy as DomainPolicy
@@ -108,6 +109,17 @@ class Token(Node):
             "The IP address that the token was last used from, as the accepting app reports it. Null if it is unknown."
         )
     )
+    external_id: str | None = strawberry.field(
+        description="The ID that your application has for the token's owner. Null if it gave none."
+    )
+    metadata: JSON = strawberry.field(
+        description="The JSON object that your application attached to the token. Empty if there is none."
+    )
+    imported_from: str | None = strawberry.field(
+        description=(
+            "The name of the key format that the token was imported with. Null if its secret was made by this server."
+        )
+    )
 
     @strawberry.field(description="The token that this one replaced. Null if there is none.")
     async def rotated_from(self, info: SpacekeyInfo) -> Token | None:
@@ -203,6 +215,9 @@ def token_type(view: TokenView) -> Token:
         revoked_reason=token.revoked_reason,
         last_used_at=token.last_used_at,
         last_used_ip=token.last_used_ip or None,
+        external_id=token.external_id,
+        metadata=JSON(token.metadata_ or {}),
+        imported_from=token.imported_from,
     )
 
 
@@ -301,6 +316,9 @@ class Space(Node):
 
     name: str = strawberry.field(description="The name of the space.")
     slug: str = strawberry.field(description="The unique name of the space in URLs.")
+    external_id: str | None = strawberry.field(
+        description="The ID that your application has for the space. Null if it gave none."
+    )
     created_at: datetime = strawberry.field(description="When the space was created.")
     deleted_at: datetime | None = strawberry.field(
         description=("When the space was deleted, from which time its tokens are rejected. Null if it was not deleted.")
@@ -353,6 +371,7 @@ def space_type(row: AnySpace) -> Space:
         row=row,
         name=row.name,
         slug=row.slug,
+        external_id=row.external_id,
         created_at=row.created_at,
         deleted_at=row.deleted_at,
     )
@@ -372,6 +391,9 @@ class Workspace(Node):
 
     name: str = strawberry.field(description="The name of the workspace.")
     slug: str = strawberry.field(description="The unique name of the workspace in URLs.")
+    external_id: str | None = strawberry.field(
+        description="The ID that your application has for its tenant. Unique in the product. Null if it gave none."
+    )
     created_at: datetime = strawberry.field(description="When the workspace was created.")
     suspended_at: datetime | None = strawberry.field(
         description=("When the workspace was suspended, from which time its tokens are rejected. Null if it is active.")
@@ -589,6 +611,7 @@ def shown_workspace(authority: Authority) -> Workspace:
         authority=authority,
         name=workspace.name,
         slug=workspace.slug,
+        external_id=workspace.external_id,
         created_at=workspace.created_at,
         suspended_at=workspace.suspended_at,
     )

@@ -180,6 +180,8 @@ async def _create(request: Request, body: CreateApiKey, once: IdempotentRequest 
         description=body.description or "",
         environment=body.environment,
         expires_at=_expiry(request, body),
+        external_id=body.external_id,
+        metadata=body.metadata,
     )
     if workspace_id is None:
         if space_id is None:
@@ -194,6 +196,8 @@ def _changes(request: Request, body: ChangeApiKey) -> TokenChanges:
         description=body.description,
         grants=UNSET if body.permissions is UNSET else tuple(body.permissions),
         expires_at=_expiry(request, body),
+        external_id=body.external_id,
+        metadata=body.metadata,
     )
 
 
@@ -276,6 +280,9 @@ def shown(view: TokenView) -> ApiKey:
         "grace_ends_at": written(view.retires_at),
         "rotated_from": token.rotated_from_id,
         "rotated_to": token.rotated_to_id,
+        "external_id": token.external_id,
+        "metadata": token.metadata_ or {},
+        "imported_from": token.imported_from,
     }
 
 
@@ -349,6 +356,8 @@ def _search(query: ListApiKeys) -> TokenSearch:
         created_before=query.created_before,
         scope=query.scope,
         prefix=query.prefix,
+        external_id=query.external_id,
+        imported=query.imported,
     )
 
 
@@ -368,6 +377,8 @@ async def show_self(request: Request) -> Response:
             "environment": principal.environment,
             "scopes": sorted(principal.scopes),
             "expires_at": written(principal.expires_at),
+            "external_id": principal.external_id,
+            "metadata": principal.metadata,
             "rate_limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
         }
     )

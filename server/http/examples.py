@@ -54,6 +54,9 @@ _KEY: Json = {
     "grace_ends_at": None,
     "rotated_from": None,
     "rotated_to": None,
+    "external_id": "user-7",
+    "metadata": {"seats": 3},
+    "imported_from": None,
 }
 _CHANGED = {**_KEY, "effective_at": "2026-11-30T08:15:01.000Z"}
 _NEW = {
@@ -76,6 +79,8 @@ _DESCRIBED: Json = {
     "exp": 1801396800,
     "expires_at": "2027-01-31T12:00:00.000Z",
     "rate_limit": {"per_minute": 100, "burst": 20},
+    "external_id": "user-7",
+    "metadata": {"seats": 3},
     "max_age": 1.0,
 }
 _PERSON: Json = {"id": "user-7", "name": "Ada Lovelace"}
@@ -87,6 +92,8 @@ BODIES: Mapping[type, Json] = {
         "permissions": ["jobs:read"],
         "description": "Runs at 2:00",
         "expires_at": "2027-01-31T12:00:00Z",
+        "external_id": "user-7",
+        "metadata": {"seats": 3},
     },
     bodies.ChangeApiKey: {"permissions": ["jobs:read", "queues:read"], "description": None},
     bodies.RotateApiKey: {"grace_seconds": 3_600, "retire_on_first_use": True},
@@ -152,6 +159,7 @@ ANSWERS: Mapping[Any, Any] = {
                 "plan": "starter",
                 "created_at": "2026-11-02T10:00:00.000Z",
                 "suspended_at": None,
+                "external_id": "tenant-42",
             }
         ],
         "has_more": False,
@@ -165,6 +173,7 @@ ANSWERS: Mapping[Any, Any] = {
                 "slug": "checkout",
                 "workspace_id": WORKSPACE_ID,
                 "created_at": "2026-11-02T10:05:00.000Z",
+                "external_id": None,
             }
         ],
         "has_more": True,
@@ -179,6 +188,8 @@ ANSWERS: Mapping[Any, Any] = {
         "environment": "live",
         "scopes": ["jobs:read"],
         "expires_at": "2027-01-31T12:00:00.000Z",
+        "external_id": "user-7",
+        "metadata": {"seats": 3},
         "rate_limit": {"per_minute": 100, "burst": 20},
     },
     answers.Introspection: _DESCRIBED,

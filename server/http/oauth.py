@@ -137,6 +137,8 @@ def described(principal: Principal) -> dict[str, Any]:
         "environment": principal.environment,
         "exp": None if expires_at is None else int(expires_at.timestamp()),
         "expires_at": written(expires_at),
+        "external_id": principal.external_id,
+        "metadata": principal.metadata or None,
         "rate_limit_key": None if principal.rate_limit_key == principal.id else principal.rate_limit_key,
         "rate_limit": None if limit is None else {"per_minute": limit.per_minute, "burst": limit.burst},
     }

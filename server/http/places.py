@@ -8,13 +8,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from spacekey.domain.ids import WORKSPACE
-from spacekey.domain.page import AuditFilter, PageRequest
-from spacekey.domain.refusal import InputCode, InvalidInput
+from spacekey.domain.page import AuditFilter, Page, PageRequest
+from spacekey.domain.refusal import InputCode, InvalidInput, NotFound
 from spacekey.middleware.routing.endpoints import requires
 from spacekey.models.tables.records import AuditRecord, SpaceRecord
 from spacekey.resolvers.access.authority import Authority, workspace_list
+from spacekey.resolvers.access.caller import Caller
 from spacekey.resolvers.audit.log import actor_facts
-from spacekey.resolvers.workspaces.lists import audit_list, space_list
+from spacekey.resolvers.system import System
+from spacekey.resolvers.workspaces.lists import audit_list, linked_workspaces, one_linked_space, space_list
 from spacekey.server.context import known_caller, known_principal, parts_of
 from spacekey.server.timestamps import written
 
@@ -36,7 +38,14 @@ async def list_workspaces(request: Request) -> Response:
     """List the caller's workspaces by name. A token belongs to one."""
     query = query_of(request, ListWorkspaces)
     asked = PageRequest(size=query.limit, after=query.after)
-    page = await workspace_list(parts_of(request).system, known_caller(request), asked)
+    system, caller = parts_of(request).system, known_caller(request)
+    if query.external_id is not None:
+        linked = await linked_workspaces(system, caller, query.external_id, query.product)
+        page = Page(linked, [one.workspace.id for one in linked], has_next=False, has_previous=False)
+    elif query.product is not None:
+        raise InvalidInput("external_id", "Is required beside 'product'.", InputCode.REQUIRED)
+    else:
+        page = await workspace_list(system, caller, asked)
     cursor, headers = following_page(request, page)
     rows = [_workspace(authority) for authority in page.rows]
     return WORKSPACE_PAGE.response(
@@ -49,13 +58,14 @@ async def list_spaces(request: Request) -> Response:
     """List a workspace's spaces by name. A space token sees its own."""
     query = query_of(request, ListSpaces)
     asked = PageRequest(size=query.limit, after=query.after)
-    page = await space_list(
-        parts_of(request).system,
-        known_caller(request),
-        workspace_asked_for(request, query.workspace_id),
-        asked,
-        query.text,
-    )
+    system, caller = parts_of(request).system, known_caller(request)
+    workspace_id = workspace_asked_for(request, query.workspace_id)
+    if query.external_id is not None:
+        if query.text is not None:
+            raise InvalidInput("text", "Give either external_id or text.", InputCode.EXCLUSIVE)
+        page = await _linked_space(system, caller, workspace_id, query.external_id)
+    else:
+        page = await space_list(system, caller, workspace_id, asked, query.text)
     cursor, headers = following_page(request, page)
     rows = [_space(space) for space in page.rows]
     return SPACE_PAGE.response({"spaces": rows, "has_more": cursor is not None, "next_cursor": cursor}, headers=headers)
@@ -83,6 +93,16 @@ async def list_audit_events(request: Request) -> Response:
     return AUDIT_EVENT_PAGE.response(
         {"audit_events": rows, "has_more": cursor is not None, "next_cursor": cursor}, headers=headers
     )
+
+
+async def _linked_space(system: System, caller: Caller, workspace_id: str, external_id: str) -> Page[SpaceRecord]:
+    try:
+        space, _ = await one_linked_space(system, caller, workspace_id, external_id)
+    except NotFound as error:
+        if error.what != "space":
+            raise
+        return Page([], [], has_next=False, has_previous=False)
+    return Page([space], [space.id], has_next=False, has_previous=False)
 
 
 def workspace_asked_for(request: Request, workspace_id: str | None) -> str:
@@ -123,6 +143,7 @@ def _workspace(authority: Authority) -> Workspace:
         "plan": workspace.plan,
         "created_at": written(workspace.created_at),
         "suspended_at": written(workspace.suspended_at),
+        "external_id": workspace.external_id,
     }
 
 
@@ -133,4 +154,5 @@ def _space(space: SpaceRecord) -> Space:
         "slug": space.slug,
         "workspace_id": space.workspace_id,
         "created_at": written(space.created_at),
+        "external_id": space.external_id,
     }

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
-from spacekey.domain.external import EXTERNAL_ID_LENGTH_MAX
+from spacekey.domain.external import EXTERNAL_ID_LENGTH_MAX, METADATA_BYTES_MAX, METADATA_DEPTH_MAX
 from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, TokenOrder
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.secret import ENVIRONMENTS
@@ -107,6 +107,21 @@ Grants = Annotated[
     Reason(f"Must be a list of at most {GRANTS_MAX} strings."),
 ]
 Environment = Annotated[str, BeforeValidator(refusable(_environment)), WithJsonSchema(ONE_ENVIRONMENT)]
+ExternalId = Annotated[
+    str,
+    Field(
+        description="The ID that your application has for the key's owner. It is compared exactly and given back as "
+        "it is.",
+        json_schema_extra={"minLength": 1, "maxLength": EXTERNAL_ID_LENGTH_MAX},
+    ),
+]
+Metadata = Annotated[
+    dict[str, Any],
+    Field(
+        description=f"A JSON object of your application's, which verification gives back: at most "
+        f"{METADATA_BYTES_MAX:,} bytes of compact JSON and {METADATA_DEPTH_MAX} levels."
+    ),
+]
 Lifetime = Annotated[
     int,
     WholeNumber(1, LIFETIME_SECONDS_MAX),
@@ -139,6 +154,8 @@ class CreateApiKey(RequestModel):
     workspace_id: Annotated[
         str | None, Field(description="The ID of the workspace. By default the token's own; people must send it.")
     ] = None
+    external_id: ExternalId | None = None
+    metadata: Metadata | None = None
 
 
 class ChangeApiKey(RequestModel):
@@ -151,6 +168,8 @@ class ChangeApiKey(RequestModel):
     )
     expires_at: Annotated[LeftOut[Moment | None], Field(description="When the key expires. Null: never.")] = UNSET
     expires_in: Lifetime | None = None
+    external_id: LeftOut[ExternalId | None] = UNSET
+    metadata: LeftOut[Metadata | None] = UNSET
     disabled: Annotated[
         LeftOut[bool], Field(description="True disables the key, false enables it. Send it without other members.")
     ] = UNSET
@@ -194,6 +213,12 @@ WorkspaceId = Annotated[
 class ListWorkspaces(PageQuery):
     """Query of a request to list the caller's workspaces."""
 
+    external_id: Annotated[
+        str | None,
+        Field(description="Only workspaces with this external ID: at most one of each product."),
+    ] = None
+    product: Annotated[str | None, Field(description="Only a workspace of this product. With `external_id`.")] = None
+
 
 class ListSpaces(PageQuery):
     """Query of a request to list spaces."""
@@ -206,6 +231,9 @@ class ListSpaces(PageQuery):
             json_schema_extra={"maxLength": NAME_LENGTH_MAX},
         ),
     ] = None
+    external_id: Annotated[str | None, Field(description="Only the space with this external ID. Without `text`.")] = (
+        None
+    )
 
 
 class ListApiKeys(PageQuery):
@@ -287,6 +315,15 @@ class ListApiKeys(PageQuery):
             description="Only keys whose secret begins with these characters, at most 12. They can be given as "
             "`prefix` shows them, with the ellipsis."
         ),
+    ] = None
+    external_id: Annotated[
+        str | None, Field(description="Only keys with exactly this external ID, such as all of one of your users.")
+    ] = None
+    imported: Annotated[
+        bool | None,
+        BeforeValidator(_truth),
+        Reason("Write true or false."),
+        Field(description="True for imported keys only, false for keys whose secret was made by this server."),
     ] = None
     count: Annotated[
         bool,

@@ -124,6 +124,16 @@ class ApiKey(TypedDict):
     rotated_to: Annotated[
         str | None, Field(description="The ID of the key that replaced this one. Null if it was not rotated.")
     ]
+    external_id: Annotated[
+        str | None, Field(description="The ID that your application has for the key's owner. Null if it gave none.")
+    ]
+    metadata: Annotated[
+        dict[str, Any], Field(description="The JSON object that your application attached. Empty if there is none.")
+    ]
+    imported_from: Annotated[
+        str | None,
+        Field(description="The name of the key format that the key was imported with. Null if it was made here."),
+    ]
 
 
 class ChangedApiKey(ApiKey):
@@ -182,6 +192,12 @@ class Workspace(TypedDict):
     suspended_at: Annotated[
         Time | None, Field(description="When the operator suspended the workspace. Null if it is not suspended.")
     ]
+    external_id: Annotated[
+        str | None,
+        Field(
+            description="The ID that your application has for its tenant. Unique in the product. Null if it has none."
+        ),
+    ]
 
 
 class WorkspacePage(TypedDict):
@@ -200,6 +216,10 @@ class Space(TypedDict):
     slug: Annotated[str, Field(description="The space's name in addresses. Unique in its workspace.")]
     workspace_id: Annotated[str, Field(description="The ID of the workspace that the space belongs to.")]
     created_at: Annotated[Time, Field(description="When the space was created.")]
+    external_id: Annotated[
+        str | None,
+        Field(description="The ID that your application has for it. Unique in the workspace. Null if it has none."),
+    ]
 
 
 class SpacePage(TypedDict):
@@ -239,6 +259,12 @@ class Principal(TypedDict):
         ),
     ]
     expires_at: Annotated[Time | None, Field(description="When the token or session expires. Null if it does not.")]
+    external_id: Annotated[
+        str | None, Field(description="The ID that your application has for the token's owner. Null if it gave none.")
+    ]
+    metadata: Annotated[
+        dict[str, Any], Field(description="The JSON object that your application attached. Empty if there is none.")
+    ]
     rate_limit: Annotated[
         RateLimit | None, Field(description="The rate limit of the token's plan. Null if there is none.")
     ]
@@ -267,6 +293,17 @@ class Introspection(TypedDict):
     expires_at: NotRequired[Annotated[Time, Field(description="The same time as `exp`, with milliseconds.")]]
     rate_limit: NotRequired[
         Annotated[RateLimit, Field(description="The rate limit of the token's plan. Left out if there is none.")]
+    ]
+    external_id: NotRequired[
+        Annotated[
+            str, Field(description="The ID that your application has for the token's owner. Left out if it gave none.")
+        ]
+    ]
+    metadata: NotRequired[
+        Annotated[
+            dict[str, Any],
+            Field(description="The JSON object that your application attached. Left out if there is none."),
+        ]
     ]
     rate_limit_key: NotRequired[
         Annotated[str, Field(description="What requests are counted against. Left out if it is `sub`.")]
