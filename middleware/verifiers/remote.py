@@ -22,6 +22,7 @@ from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unav
 from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable, SpacekeyError
 from spacekey.domain.extras import extra
+from spacekey.domain.metadata import written_metadata
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import TokenUse, UsageBatch
@@ -517,10 +518,16 @@ def _end(answer: dict[str, Any]) -> datetime | None:
     return moment.astimezone(UTC)
 
 
-def _metadata(value: object) -> dict[str, Any] | None:
-    if value is not None and not isinstance(value, dict):
+def _metadata(value: object) -> str | None:
+    """Return metadata as JSON text, which a principal parses when it is read."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
         raise ValueError("'metadata' is not an object")
-    return value
+    try:
+        return written_metadata(value)
+    except RecursionError:
+        raise ValueError("'metadata' is nested too deeply") from None
 
 
 def _limit(value: object) -> Limit | None:

@@ -41,8 +41,11 @@ class DryRun:
 class Workspaces(Protocol):
     """The workspaces that the caller may see."""
 
-    def list(self) -> AsyncIterator[Facts]:
-        """Yield all workspaces by name."""
+    def list(self, external_id: str | None = None) -> AsyncIterator[Facts]:
+        """Yield all workspaces by name.
+
+        :param external_id: only those with this external id, at most one of each product.
+        """
 
     async def show(self, workspace: str) -> Facts:
         """Return the workspace with this slug or id.
@@ -53,7 +56,7 @@ class Workspaces(Protocol):
     async def create(self, slug: str, product: str, fields: Values) -> tuple[Facts, str | None]:
         """Create a workspace. Return it, and the code of an invitation for its owner if one was made.
 
-        :param fields: ``name``, ``plan``, ``owner``, ``take_resting_slug``.
+        :param fields: ``name``, ``plan``, ``owner``, ``take_resting_slug``, ``external_id``.
         """
 
     async def edit(
@@ -82,8 +85,11 @@ class Workspaces(Protocol):
 class Spaces(Protocol):
     """The spaces of workspaces. A space is named by its id, or by its slug in a workspace."""
 
-    def list(self, workspace: str) -> AsyncIterator[Facts]:
-        """Yield a workspace's spaces by name."""
+    def list(self, workspace: str, external_id: str | None = None) -> AsyncIterator[Facts]:
+        """Yield a workspace's spaces by name.
+
+        :param external_id: only the one with this external id.
+        """
 
     async def show(self, space: str, workspace: str | None) -> Facts:
         """Return a space.
@@ -91,11 +97,11 @@ class Spaces(Protocol):
         :raises Failure: it was not found.
         """
 
-    async def create(self, slug: str, workspace: str, name: str) -> Facts:
+    async def create(self, slug: str, workspace: str, name: str, external_id: str | None = None) -> Facts:
         """Create a space and return it."""
 
     async def edit(self, space: str, workspace: str | None, changes: Values) -> Facts:
-        """Change a space's ``name`` or ``slug`` and return it."""
+        """Change a space's ``name``, ``slug`` or ``external_id`` and return it."""
 
     async def delete(self, space: str, workspace: str | None, consent: Consent) -> Facts | DryRun:
         """Delete a space and return what it was."""
@@ -159,11 +165,15 @@ class Tokens(Protocol):
     async def create(self, name: str, workspace: str, space: str | None, fields: Values) -> tuple[Facts, str]:
         """Create a token; return it and its secret.
 
-        :param fields: ``grants``, ``preset``, ``description``, ``environment``, ``expires_at``.
+        :param fields: ``grants``, ``preset``, ``description``, ``environment``, ``expires_at``, ``external_id``,
+            ``metadata``.
         """
 
     async def edit(self, token: str, changes: Values, consent: Consent) -> Facts | DryRun:
-        """Change ``name``, ``description``, ``grants`` or ``expires_at`` of a token, and return it."""
+        """Change a token and return it.
+
+        :param changes: fields of :class:`spacekey.resolvers.tokens.update.TokenChanges`.
+        """
 
     async def rotate(self, token: str, fields: Values, consent: Consent) -> tuple[Facts, str] | DryRun:
         """Make a successor; return it and its secret.

@@ -48,6 +48,9 @@ def token_facts(view: TokenView) -> Facts:
         "rotated_from": token.rotated_from_id,
         "rotated_to": token.rotated_to_id,
         "grace_ends_at": written(view.retires_at),
+        "external_id": token.external_id,
+        "metadata": token.metadata_ or {},
+        "imported_from": token.imported_from,
     }
 
 
@@ -70,6 +73,7 @@ def workspace_facts(system: System, workspace: AnyWorkspace) -> Facts:
         "suspended_at": written(workspace.suspended_at),
         "deleted_at": written(workspace.deleted_at),
         "created_at": written(workspace.created_at),
+        "external_id": workspace.external_id,
     }
 
 
@@ -87,6 +91,7 @@ def space_facts(space: AnySpace) -> Facts:
         "name": space.name,
         "workspace_id": space.workspace_id,
         "created_at": written(space.created_at),
+        "external_id": space.external_id,
     }
 
 

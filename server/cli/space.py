@@ -16,6 +16,9 @@ from ._run import USAGE, Failure
 
 def list_(
     workspace: Workspace,
+    external_id: Annotated[
+        str | None, typer.Option("--external-id", help="Only with this id of your application's.")
+    ] = None,
     limit: Limit = None,
     as_json: AsArray = False,
     as_lines: AsLines = False,
@@ -26,7 +29,7 @@ def list_(
 
     async def work(backend: Backend) -> None:
         with Listing(form, "slug", "name", "created_at", "id", drop=("created_at", "name")) as listing:
-            await listing.add_all(backend.spaces.list(workspace))
+            await listing.add_all(backend.spaces.list(workspace, external_id))
 
     connected(work)
 
@@ -40,10 +43,14 @@ def create(
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="Its name in addresses, like 'production'.")],
     workspace: Workspace,
     name: Annotated[str | None, typer.Option("--name", help="Its name for people; the slug when left out.")] = None,
+    external_id: Annotated[
+        str | None,
+        typer.Option("--external-id", help="The id that your application has for it; unique in the workspace."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a space in a workspace."""
-    show_one(connected(lambda backend: backend.spaces.create(slug, workspace, name or slug)), as_json)
+    show_one(connected(lambda backend: backend.spaces.create(slug, workspace, name or slug, external_id)), as_json)
 
 
 def edit(
@@ -51,12 +58,19 @@ def edit(
     workspace: SpaceHome = None,
     name: Annotated[str | None, typer.Option("--name", help="Another name for people.")] = None,
     slug: Annotated[str | None, typer.Option("--slug", help="Another name in addresses.")] = None,
+    external_id: Annotated[
+        str | None, typer.Option("--external-id", help="Another id that your application has for it; '' clears it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Edit a space's names; its tokens stay as they are."""
-    changes = {key: value for key, value in (("name", name), ("slug", slug)) if value is not None}
+    """Edit a space's names or external id; its tokens stay as they are."""
+    changes: dict[str, str | None] = {
+        key: value for key, value in (("name", name), ("slug", slug)) if value is not None
+    }
+    if external_id is not None:
+        changes["external_id"] = external_id or None
     if not changes:
-        raise Failure("Say what to change: --name or --slug.", USAGE)
+        raise Failure("Say what to change: --name, --slug or --external-id.", USAGE)
     show_one(connected(lambda backend: backend.spaces.edit(space, workspace, changes)), as_json)
 
 

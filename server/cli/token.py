@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from spacekey.domain.external import parsed_metadata
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET
 
@@ -57,6 +58,16 @@ WithPrefix: TypeAlias = Annotated[
 Expiring: TypeAlias = Annotated[
     int | None, typer.Option("--expiring", metavar="DAYS", help="Ending within so many days.")
 ]
+WithExternalId: TypeAlias = Annotated[
+    str | None, typer.Option("--external-id", help="With exactly this id that your application gave the owner.")
+]
+Imported: TypeAlias = Annotated[
+    bool | None, typer.Option("--imported/--not-imported", help="Only imported keys, or only tokens made here.")
+]
+MetadataText: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--metadata", metavar="JSON", help='A JSON object that verification gives back, like {"seats": 3}.'),
+]
 CreatedBy: TypeAlias = Annotated[
     str | None, typer.Option("--created-by", metavar="ID", help="Made by this person or token (usr_…, key_…).")
 ]
@@ -72,6 +83,8 @@ def list_(
     prefix: WithPrefix = None,
     expiring: Expiring = None,
     created_by: CreatedBy = None,
+    external_id: WithExternalId = None,
+    imported: Imported = None,
     limit: Limit = None,
     as_json: AsArray = False,
     as_lines: AsLines = False,
@@ -79,7 +92,7 @@ def list_(
 ) -> None:
     """List tokens, newest first: of a workspace, or of all."""
     form = Format(as_json, as_lines, wide, limit)
-    conditions = _conditions(status, environment, text, scope, prefix, expiring, created_by)
+    conditions = _conditions(status, environment, text, scope, prefix, expiring, created_by, external_id, imported)
     columns = COLUMNS if workspace is not None else ("workspace", *COLUMNS)
 
     async def work(backend: Backend) -> None:
@@ -99,10 +112,12 @@ def count(
     prefix: WithPrefix = None,
     expiring: Expiring = None,
     created_by: CreatedBy = None,
+    external_id: WithExternalId = None,
+    imported: Imported = None,
     as_json: AsJson = False,
 ) -> None:
     """Count the tokens of a workspace, up to 10000; the conditions are those of 'token list'."""
-    conditions = _conditions(status, environment, text, scope, prefix, expiring, created_by)
+    conditions = _conditions(status, environment, text, scope, prefix, expiring, created_by, external_id, imported)
     show_one(connected(lambda backend: backend.tokens.count(conditions, workspace, space)), as_json)
 
 
@@ -119,6 +134,8 @@ def _conditions(
     prefix: str | None,
     expiring: int | None,
     created_by: str | None,
+    external_id: str | None,
+    imported: bool | None,
 ) -> dict[str, object]:
     return given(
         statuses=frozenset(status) if status else None,
@@ -128,6 +145,8 @@ def _conditions(
         prefix=prefix,
         expiring_days=expiring,
         created_by=None if created_by is None else actor_id("created_by", created_by),
+        external_id=external_id,
+        imported=imported,
     )
 
 
@@ -167,6 +186,10 @@ def create(
     ] = None,
     expires: Annotated[str | None, typer.Option("--expires", help=EXPIRES_HELP)] = None,
     description: Annotated[str, typer.Option("--description", help="A note for people.")] = "",
+    external_id: Annotated[
+        str | None, typer.Option("--external-id", help="The id that your application has for its owner.")
+    ] = None,
+    metadata: MetadataText = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a token and print its secret, once: alone on standard output, or with --json as a field."""
@@ -178,6 +201,8 @@ def create(
         "description": description,
         "environment": environment and environment.lower(),
         "expires_at": expiry,
+        "external_id": external_id,
+        "metadata": None if metadata is None else parsed_metadata("metadata", metadata),
     }
     facts, secret = connected(lambda backend: backend.tokens.create(name, workspace, space, fields))
     show_once(facts, secret, ONCE, as_json)
@@ -206,19 +231,32 @@ def edit(
     expires: Annotated[
         str | None, typer.Option("--expires", help="When it ends instead: 90d, a date, a time, or never; see 'create'.")
     ] = None,
+    external_id: Annotated[
+        str | None,
+        typer.Option("--external-id", help="Another id that your application has for its owner; '' clears it."),
+    ] = None,
+    metadata: Annotated[
+        str | None,
+        typer.Option("--metadata", metavar="JSON", help="Another JSON object in place of the old one; '' clears it."),
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Edit a token's name, description, grants or expiry; its secret stays the same."""
-    if name is None and description is None and not grant and expires is None:
-        raise Failure("Say what to change: --name, --description, --grant or --expires.", USAGE)
+    """Edit a token's name, description, grants, expiry, external id or metadata; its secret stays the same."""
+    if not grant and all(one is None for one in (name, description, expires, external_id, metadata)):
+        options = "--name, --description, --grant, --expires, --external-id or --metadata"
+        raise Failure(f"Say what to change: {options}.", USAGE)
 
     id_, expiry = token_id(token), read_expiry(expires, datetime.now(UTC))
     changes = given(name=name, description=description, grants=scope_names(grant) if grant else None)
     if expiry is not UNSET:
         changes["expires_at"] = expiry
+    if external_id is not None:
+        changes["external_id"] = external_id or None
+    if metadata is not None:
+        changes["metadata"] = parsed_metadata("metadata", metadata) if metadata else None
     consent = Consent(yes, dry_run, wait=not no_wait)
     show_change(connected(lambda backend: backend.tokens.edit(id_, changes, consent), takes_away=True), as_json)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -19,8 +19,13 @@ from ._output import Facts, Format, Listing, show_once, show_one
 from ._run import USAGE, Failure, read_lifetime, scope_names
 from .member import INVITATION
 
+WithExternalId: TypeAlias = Annotated[
+    str | None, typer.Option("--external-id", help="Only with this id of your application's, at most one a product.")
+]
+
 
 def list_(
+    external_id: WithExternalId = None,
     limit: Limit = None,
     as_json: AsArray = False,
     as_lines: AsLines = False,
@@ -32,7 +37,7 @@ def list_(
     async def work(backend: Backend) -> None:
         columns = ("slug", "name", "product", "plan", "status", "created_at", "id")
         with Listing(form, *columns, drop=("created_at", "plan", "product", "status", "name")) as listing:
-            await listing.add_all(backend.workspaces.list())
+            await listing.add_all(backend.workspaces.list(external_id))
 
     connected(work)
 
@@ -65,11 +70,21 @@ def create(
         bool,
         typer.Option("--take-resting-slug", help="Take a slug that another workspace gave up in the last 90 days."),
     ] = False,
+    external_id: Annotated[
+        str | None,
+        typer.Option("--external-id", help="The id that your application has for its tenant; unique in the product."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a workspace."""
 
-    fields = {"name": name, "plan": plan, "owner": owner, "take_resting_slug": take_resting_slug}
+    fields = {
+        "name": name,
+        "plan": plan,
+        "owner": owner,
+        "take_resting_slug": take_resting_slug,
+        "external_id": external_id,
+    }
     facts, code = connected(lambda backend: backend.workspaces.create(slug, product, fields))
     if code is None:
         show_one(facts, as_json)
@@ -118,6 +133,10 @@ def edit(
         ),
     ] = None,
     allow_all: Annotated[bool, typer.Option("--allow-all", help="Tokens may have any scope again.")] = False,
+    external_id: Annotated[
+        str | None,
+        typer.Option("--external-id", help="Another id that your application has for its tenant; '' clears it."),
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     no_wait: NoWait = False,
@@ -143,12 +162,15 @@ def edit(
         "lifetime_seconds_default": read_lifetime("lifetime_seconds_default", lifetime_default),
         "expiry_required": UNSET if expiry_required is None else expiry_required,
         "scopes_allowed": None if allow_all else scope_names(allow) if allow else UNSET,
+        "external_id": UNSET if external_id is None else external_id or None,
     }
     changes = {key: value for key, value in given.items() if value is not UNSET}
     if not changes:
         options = "--name, --slug, --plan, --per-minute and --burst, --plan-limit, --lifetime-max, --lifetime-default"
         raise Failure(
-            f"Say what to change: {options}, --expiry-required, --expiry-optional, --allow or --allow-all.", USAGE
+            f"Say what to change: {options}, --expiry-required, --expiry-optional, --allow, --allow-all, or "
+            "--external-id.",
+            USAGE,
         )
     consent = Consent(yes, dry_run, wait=not no_wait)
     _show_edited(lambda backend: backend.workspaces.edit(workspace, changes, "Edit it?", consent), as_json)

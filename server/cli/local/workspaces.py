@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from spacekey.domain.ids import USER, id_prefix
 from spacekey.domain.product import expand
+from spacekey.domain.refusal import NotFound
 from spacekey.domain.unset import UNSET
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.access.authority import Authority, authority_to_read
 from spacekey.resolvers.system import System
 from spacekey.resolvers.workspaces.delete import delete_workspace
-from spacekey.resolvers.workspaces.lists import space_list
+from spacekey.resolvers.workspaces.lists import linked_workspaces, one_linked_space, space_list
 from spacekey.resolvers.workspaces.roles import delete_role, set_role
 from spacekey.resolvers.workspaces.spaces import create_space, delete_space, update_space
 from spacekey.resolvers.workspaces.workspaces import (
@@ -48,7 +50,11 @@ class LocalWorkspaces:
     def __init__(self, system: System) -> None:
         self._system = system
 
-    async def list(self) -> AsyncIterator[Facts]:
+    async def list(self, external_id: str | None = None) -> AsyncIterator[Facts]:
+        if external_id is not None:
+            for one in await linked_workspaces(self._system, operator(), external_id):
+                yield workspace_facts(self._system, one.workspace)
+            return
         async for workspace in every_workspace(self._system):
             yield workspace_facts(self._system, workspace)
 
@@ -61,7 +67,14 @@ class LocalWorkspaces:
         resting = bool(fields.get("take_resting_slug"))
         if owner is None:
             made = await create_workspace(
-                system, operator(), name=called, slug=slug, product=product, plan=plan, take_resting_slug=resting
+                system,
+                operator(),
+                name=called,
+                slug=slug,
+                product=product,
+                plan=plan,
+                take_resting_slug=resting,
+                external_id=fields.get("external_id"),
             )
             return workspace_facts(system, made), None
         await (account_called if id_prefix(owner) == USER else proven_account)(system, owner)
@@ -74,6 +87,7 @@ class LocalWorkspaces:
             plan=plan,
             owner=owner,
             take_resting_slug=resting,
+            external_id=fields.get("external_id"),
         )
         shown = workspace_facts(system, new.workspace)
         if new.invited is None:
@@ -170,8 +184,12 @@ class LocalSpaces:
     def __init__(self, system: System) -> None:
         self._system = system
 
-    async def list(self, workspace: str) -> AsyncIterator[Facts]:
+    async def list(self, workspace: str, external_id: str | None = None) -> AsyncIterator[Facts]:
         found = await workspace_called(self._system, workspace)
+        if external_id is not None:
+            with suppress(NotFound):
+                yield space_facts((await one_linked_space(self._system, operator(), found.id, external_id))[0])
+            return
         async for space in every(lambda page: space_list(self._system, operator(), found.id, page)):
             yield space_facts(space)
 
@@ -179,14 +197,15 @@ class LocalSpaces:
         home = None if workspace is None else await workspace_called(self._system, workspace)
         return space_facts(await space_called(self._system, space, home))
 
-    async def create(self, slug: str, workspace: str, name: str) -> Facts:
+    async def create(self, slug: str, workspace: str, name: str, external_id: str | None = None) -> Facts:
         home = await workspace_to_change(self._system, workspace)
-        return space_facts(await create_space(self._system, operator(), home.id, name=name, slug=slug))
+        made = await create_space(self._system, operator(), home.id, name=name, slug=slug, external_id=external_id)
+        return space_facts(made)
 
     async def edit(self, space: str, workspace: str | None, changes: Values) -> Facts:
         found = await space_to_change(self._system, space, workspace)
-        name, slug = changes.get("name", UNSET), changes.get("slug", UNSET)
-        return space_facts(await update_space(self._system, operator(), found.id, name=name, slug=slug))
+        given = {name: changes.get(name, UNSET) for name in ("name", "slug", "external_id")}
+        return space_facts(await update_space(self._system, operator(), found.id, **given))
 
     async def delete(self, space: str, workspace: str | None, consent: Consent) -> Facts | DryRun:
         system = self._system

@@ -7,12 +7,12 @@ PAGE = "pageInfo { hasNextPage endCursor }"
 
 WORKSPACE = """
 fragment workspace on Workspace {
-  id slug name createdAt suspendedAt
+  id slug name externalId createdAt suspendedAt
   product { name } plan { name } rateLimit { perMinute burst }
   policy { expiryRequired maxLifetimeSeconds defaultLifetimeSeconds scopesAllowed }
 }
 """
-SPACE = "fragment space on Space { id slug name createdAt workspace { id } }\n"
+SPACE = "fragment space on Space { id slug name externalId createdAt workspace { id } }\n"
 MEMBER = "fragment member on Member { userId email emailProven name role createdAt }\n"
 INVITATION = f"""
 fragment invitation on Invitation {{
@@ -24,6 +24,7 @@ TOKEN = f"""
 fragment token on Token {{
   id displayId name description kind environment prefix role grants scopes status createdAt createdBy {ACTOR}
   expiresAt disabledAt revokedAt revokedReason lastUsedAt lastUsedIp graceEndsAt
+  externalId metadata importedFrom
   rotatedFrom {{ id }} rotatedTo {{ id }} workspace {{ id slug }} space {{ id }}
 }}
 """
@@ -55,6 +56,12 @@ query ($id: ID, $slug: String) {{
 }}
 {WORKSPACE}"""
 
+LINKED_WORKSPACE = f"""
+query ($externalId: String) {{
+  workspace(externalId: $externalId) {{ ...workspace }}
+}}
+{WORKSPACE}"""
+
 SLUGS = "query { workspaces(first: 100) { nodes { slug } } }"
 
 ROLES = f"""
@@ -72,6 +79,12 @@ query ($id: ID, $after: String) {{
 FIND_SPACE = f"""
 query ($id: ID!) {{
   space(id: $id) {{ ...space }}
+}}
+{SPACE}"""
+
+LINKED_SPACE = f"""
+query ($workspaceId: ID, $externalId: String) {{
+  space(workspaceId: $workspaceId, externalId: $externalId) {{ ...space }}
 }}
 {SPACE}"""
 

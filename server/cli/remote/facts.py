@@ -57,6 +57,9 @@ def token_facts(node: Node) -> Facts:
         "rotated_from": _id(node["rotatedFrom"]),
         "rotated_to": _id(node["rotatedTo"]),
         "grace_ends_at": moment(node["graceEndsAt"]),
+        "external_id": node["externalId"],
+        "metadata": node["metadata"],
+        "imported_from": node["importedFrom"],
     }
 
 
@@ -82,6 +85,7 @@ def workspace_facts(node: Node) -> Facts:
         "status": "active" if node["suspendedAt"] is None else "suspended",
         "suspended_at": moment(node["suspendedAt"]),
         "created_at": moment(node["createdAt"]),
+        "external_id": node["externalId"],
     }
 
 
@@ -98,6 +102,7 @@ def space_facts(node: Node) -> Facts:
         "name": node["name"],
         "workspace_id": _id(node["workspace"]),
         "created_at": moment(node["createdAt"]),
+        "external_id": node["externalId"],
     }
 
 

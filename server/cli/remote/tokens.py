@@ -29,8 +29,14 @@ FILTERS = {
     "created_by": "createdBy",
     "created_after": "createdAfter",
     "created_before": "createdBefore",
+    "external_id": "externalId",
 }
-INPUTS = {"expires_at": "expiresAt", "grace_seconds": "graceSeconds", "retire_on_first_use": "retireOnFirstUse"}
+INPUTS = {
+    "expires_at": "expiresAt",
+    "grace_seconds": "graceSeconds",
+    "retire_on_first_use": "retireOnFirstUse",
+    "external_id": "externalId",
+}
 
 
 class RemoteTokens:

@@ -14,7 +14,12 @@ from .client import Client
 from .facts import moment, role_facts, space_facts, workspace_facts
 from .places import ask, check_rehearsed, only_on_the_database, space_called, workspace_called, workspace_to_change
 
-OPERATORS = {"per_minute": "--per-minute", "burst": "--burst", "suspended": "Suspending and resuming a workspace"}
+OPERATORS = {
+    "per_minute": "--per-minute",
+    "burst": "--burst",
+    "suspended": "Suspending and resuming a workspace",
+    "external_id": "--external-id",
+}
 """Changes that the API does not offer, and what commands call them."""
 
 POLICY = {
@@ -24,6 +29,7 @@ POLICY = {
     "scopes_allowed": "scopesAllowed",
 }
 TAKING = {"plan", "scopes_allowed"}
+_FIELDS = {"external_id": "externalId"}
 
 
 class RemoteWorkspaces:
@@ -32,7 +38,12 @@ class RemoteWorkspaces:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def list(self) -> AsyncIterator[Facts]:
+    async def list(self, external_id: str | None = None) -> AsyncIterator[Facts]:
+        if external_id is not None:
+            found = (await self._client.query(documents.LINKED_WORKSPACE, externalId=external_id))["workspace"]
+            if found is not None:
+                yield workspace_facts(found)
+            return
         async for node in self._client.pages(documents.WORKSPACES, ("workspaces",)):
             yield workspace_facts(node)
 
@@ -40,7 +51,7 @@ class RemoteWorkspaces:
         return workspace_facts(await workspace_called(self._client, workspace))
 
     async def create(self, slug: str, product: str, fields: Values) -> tuple[Facts, str | None]:
-        for name in ("plan", "owner", "take_resting_slug"):
+        for name in ("plan", "owner", "take_resting_slug", "external_id"):
             if fields.get(name):
                 raise only_on_the_database(f"--{name.replace('_', '-')}")
         asked = {"slug": slug, "name": fields.get("name") or slug, "product": product}
@@ -109,22 +120,30 @@ class RemoteSpaces:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def list(self, workspace: str) -> AsyncIterator[Facts]:
+    async def list(self, workspace: str, external_id: str | None = None) -> AsyncIterator[Facts]:
         home = await workspace_called(self._client, workspace)
+        if external_id is not None:
+            asked = {"workspaceId": home["id"], "externalId": external_id}
+            found = (await self._client.query(documents.LINKED_SPACE, **asked))["space"]
+            if found is not None:
+                yield space_facts(found)
+            return
         async for node in self._client.pages(documents.SPACES, ("workspace", "spaces"), id=home["id"]):
             yield space_facts(node)
 
     async def show(self, space: str, workspace: str | None) -> Facts:
         return space_facts(await self._called(space, workspace))
 
-    async def create(self, slug: str, workspace: str, name: str) -> Facts:
+    async def create(self, slug: str, workspace: str, name: str, external_id: str | None = None) -> Facts:
         home = await workspace_to_change(self._client, workspace)
         asked = {"workspaceId": home["id"], "name": name, "slug": slug}
+        if external_id is not None:
+            asked["externalId"] = external_id
         return space_facts((await self._client.change(documents.CREATE_SPACE, "workspace", asked))["space"])
 
     async def edit(self, space: str, workspace: str | None, changes: Values) -> Facts:
         found = await self._called(space, workspace)
-        asked = {"id": found["id"], **changes}
+        asked = {"id": found["id"], **{_FIELDS.get(name, name): value for name, value in changes.items()}}
         return space_facts((await self._client.change(documents.UPDATE_SPACE, "space", asked))["space"])
 
     async def delete(self, space: str, workspace: str | None, consent: Consent) -> Facts | DryRun:
