@@ -109,6 +109,11 @@ function facts(workspace, token) {
     ["Environment", environmentBadge(token.environment)],
     ["Created", [dateAndAgo(token.createdAt), " by ", actorName(token.createdBy)]],
     ["Activity", actorLinks(workspace, token)],
+    token.externalId ? ["External id", h("code", { class: "breakable" }, token.externalId)] : null,
+    Object.keys(token.metadata).length
+      ? ["Metadata", h("code", { class: "breakable" }, JSON.stringify(token.metadata))]
+      : null,
+    token.importedFrom ? ["Imported", ["As ", h("code", {}, token.importedFrom), "; rotate it to replace it"]] : null,
     ["Expires", dateAndAgo(token.expiresAt, "Not specified")],
     token.graceEndsAt
       ? [wasReplaced(token) ? "Rotation ended it" : "Rotation ends it", dateAndAgo(token.graceEndsAt)]

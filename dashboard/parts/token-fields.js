@@ -8,5 +8,5 @@ export const TOKEN_ROW = `fragment TokenRow on Token {
 
 /** The page of one token. */
 export const TOKEN_WHOLE = `fragment TokenWhole on Token {
-  ...TokenRow revokedAt revokedReason
+  ...TokenRow revokedAt revokedReason externalId metadata importedFrom
   rotatedFrom { ...TokenRow } rotatedTo { ...TokenRow } } ${TOKEN_ROW}`;

@@ -42,7 +42,7 @@ CODES = [
     ('{ me { kind "x" } }', {}, "GRAPHQL_PARSE_FAILED"),
     ("{ nothing }", {}, "GRAPHQL_VALIDATION_FAILED"),
     ("{ me }", {}, "GRAPHQL_VALIDATION_FAILED"),
-    ("{ space { name } }", {}, "GRAPHQL_VALIDATION_FAILED"),
+    ("{ token { name } }", {}, "GRAPHQL_VALIDATION_FAILED"),
     ("query($id: Int!) { workspace(id: $id) { name } }", {"id": 1}, "GRAPHQL_VALIDATION_FAILED"),
     ("mutation { signIn(input: {}) { __typename } }", {}, "GRAPHQL_VALIDATION_FAILED"),
     (SIGN_IN, {}, "BAD_USER_INPUT"),

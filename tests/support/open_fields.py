@@ -53,12 +53,13 @@ OPEN_FIELDS: dict[str, Open] = {
     "Token": _open(
         "id displayId name description kind environment prefix maskedToken role grants scopes status createdAt"
         " createdBy expiresAt graceEndsAt disabledAt revokedAt revokedReason lastUsedAt lastUsedIp rotatedFrom"
-        " rotatedTo space",
+        " rotatedTo space externalId metadata importedFrom",
         CALLER,
     ),
-    "Space": _open("id name slug createdAt deletedAt", CALLER),
+    "Space": _open("id name slug externalId createdAt deletedAt", CALLER),
     "Workspace": _open(
-        "id name slug createdAt suspendedAt plan rateLimit product roles policy viewerScopes viewerRole", CALLER
+        "id name slug externalId createdAt suspendedAt plan rateLimit product roles policy viewerScopes viewerRole",
+        CALLER,
     ),
     # what products and a caller's own account say: any caller
     "Product": _open(

@@ -46,7 +46,7 @@ def test_a_tokens_role_is_edited_as_its_scope(filled: Cli) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        ([], 2, "--name, --description, --grant or --expires"),
+        ([], 2, "--grant, --expires, --external-id or --metadata"),
         (["--name", ""], 2, "spacekey: --name: Must not be empty."),
         (["-g", "sessions:raed"], 2, "spacekey: --grant: Unknown scope 'sessions:raed'. Did you mean 'sessions:read'"),
         (["--expires", "soon"], 2, "spacekey: --expires: Write 90d"),

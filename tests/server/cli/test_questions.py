@@ -116,7 +116,7 @@ def test_a_workspace_and_a_space_are_renamed(filled: Cli) -> None:
     space = filled.one("space", "edit", "staging", "-w", "emit-ltd", "--name", "Stage", "--slug", "stage")
     assert filled.one("space", "show", "stage", "-w", "emit-ltd") == space
     assert filled.one("space", "show", space["id"]) == space
-    assert "--name or --slug" in filled.error("space", "edit", "stage", "-w", "emit-ltd", code=2)
+    assert "--name, --slug or --external-id" in filled.error("space", "edit", "stage", "-w", "emit-ltd", code=2)
 
 
 def test_one_member_is_shown(filled: Cli) -> None:
