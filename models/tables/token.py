@@ -174,7 +174,9 @@ class Token(Row, table=True):
     last_used_ip: str | None = Field(default=None, sa_column=words(64, nullable=True))
     created_by_kind: str | None = Field(default=None, sa_column=words(16, nullable=True))
     external_id: str | None = Field(default=None, sa_column=words(EXTERNAL_ID_LENGTH_MAX, nullable=True))
-    metadata_: dict[str, Any] | None = Field(default=None, sa_column=Column("metadata", JSON(none_as_null=True), key="metadata_"))
+    metadata_: dict[str, Any] | None = Field(
+        default=None, sa_column=Column("metadata", JSON(none_as_null=True), key="metadata_")
+    )
     imported_from: str | None = Field(default=None, sa_column=words(100, nullable=True))
 
     @property

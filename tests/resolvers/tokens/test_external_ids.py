@@ -1,4 +1,4 @@
-"""External ids and metadata: what is attached comes back everywhere, is found by an index, and races have one winner."""
+"""External ids and metadata: what is attached comes back everywhere, lookups use an index, races have one winner."""
 
 from __future__ import annotations
 
