@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import cached_property
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any, get_origin
 from typer.main import get_command
 
 from spacekey.domain.scope import MANAGEMENT_SCOPES
+from spacekey.domain.unset import UNSET
 from spacekey.server.cli.app import build_app
 from spacekey.server.http.openapi import REQUIRED_SCOPES, document
 from spacekey.server.http.routes import OPERATIONS
@@ -63,6 +65,7 @@ def management_scopes() -> str:
 
 _SECTIONS = {
     "load_products": "several files",
+    "together": "several files",
     "load_product": "the file",
     "parse_product": "top level",
     "_toml": "the file",
@@ -113,6 +116,18 @@ def _text(node: ast.expr) -> str | None:
 
 
 # --- Python ---
+
+Fields = dict[tuple[str, str], str]
+
+_BY_METHOD = {
+    "Keys": "keys",
+    "Workspaces": "keys.workspaces",
+    "Spaces": "keys.spaces",
+    "Tokens": "keys.tokens",
+    "Usage": "keys.usage",
+    "Audit": "keys.audit",
+}
+"""Classes of which each method is described, and what apps call their objects."""
 
 _FIELD = re.compile(r"^:(param|returns|raises)\s*([\w.]*):\s*", re.MULTILINE)
 _ROLE = re.compile(r":\w+:`~?([^`]+)`")
@@ -207,6 +222,40 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
         ),
     ),
     (
+        "Issue tokens in your app",
+        (
+            ("spacekey", ("Keys", "Actor", "ALL")),
+            (
+                "spacekey.keys",
+                (
+                    "Workspaces",
+                    "Spaces",
+                    "Tokens",
+                    "Usage",
+                    "Audit",
+                    "Workspace",
+                    "Policy",
+                    "Space",
+                    "Token",
+                    "IssuedToken",
+                    "ChangedToken",
+                    "RevokedTokens",
+                    "ChangedWorkspace",
+                    "Status",
+                    "TokenOrder",
+                    "UsageDay",
+                    "TokenUsage",
+                    "TokenQuota",
+                    "AuditEvent",
+                    "ActorKind",
+                    "InputCode",
+                    "ConflictCode",
+                    "Fault",
+                ),
+            ),
+        ),
+    ),
+    (
         "Limits and usage",
         (
             ("spacekey", ("MemoryLimiter", "RateLimiting", "RefusalFlood", "Limiter", "ObservedLimiter")),
@@ -223,7 +272,25 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
     ),
     (
         "Errors",
-        (("spacekey", ("SpacekeyError", "ConfigurationError", "RuleError", "ProductError", "ServiceUnavailable")),),
+        (
+            (
+                "spacekey",
+                (
+                    "SpacekeyError",
+                    "ConfigurationError",
+                    "RuleError",
+                    "ProductError",
+                    "ServiceUnavailable",
+                    "Refusal",
+                    "NotFound",
+                    "InvalidInput",
+                    "Conflict",
+                    "PlanLimit",
+                    "ScopeNotAllowed",
+                    "Forbidden",
+                ),
+            ),
+        ),
     ),
     (
         "Who your people are",
@@ -241,7 +308,8 @@ def python() -> str:
 
 Made from the docstrings. The guides explain when to use what: [Starlette](../how-to/protect-starlette.md),
 [FastAPI](../how-to/protect-fastapi.md), [Strawberry](../how-to/protect-strawberry.md),
-[another service](../how-to/remote.md), [limits](../how-to/limits.md).
+[another service](../how-to/remote.md), [limits](../how-to/limits.md),
+[keys for your users](../how-to/give-your-users-api-keys.md).
 
 Arguments after `*` are given by name.
 """
@@ -264,26 +332,56 @@ def _described(module: str, name: str) -> str:
         fields = next((found for base in shown.__mro__ if (found := _split(inspect.getdoc(base) or "")[1])), {})
     lines = [heading, f"{_prose(prose)}\n"]
     arguments = [one for one in _signature(shown) if one.name not in ("self", "args", "kwargs")]
+    if name in _BY_METHOD and not all(("param", one.name) in fields for one in arguments):
+        # Apps do not make it; what its docstring says of arguments is common to its methods.
+        return "\n".join([*lines, *_methods(shown, _BY_METHOD[name], fields)])
     if inspect.isclass(shown) and not all(("param", one.name) in fields for one in arguments):
         lines += _members(shown)
     elif arguments:
-        lines.append("| argument | default | |\n|---|---|---|")
-        star = False
-        for one in arguments:
-            if one.kind is one.KEYWORD_ONLY and not star:
-                star = True
-                lines.append("| `*` | | |")
-            said = fields.get(("param", one.name), "")
-            stars = "*" if one.kind is one.VAR_POSITIONAL else "**" if one.kind is one.VAR_KEYWORD else ""
-            label = stars + one.name
-            lines.append(f"| `{label}` | {_default(one)} | {_cell(_sentence(_prose(said)))} |")
-        lines.append("")
+        lines += _arguments(arguments, fields)
     if (returned := fields.get(("returns", ""))) is not None:
         lines.append(f"Returns {_prose(returned)}\n")
-    for (kind, what), why in fields.items():
-        if kind == "raises":
-            lines.append(f"Raises `{what}` {_prose(why)}\n")
+    lines += _raised(fields)
+    if name in _BY_METHOD:
+        lines += _methods(shown, _BY_METHOD[name], {})
     return "\n".join(lines)
+
+
+def _arguments(arguments: list[inspect.Parameter], fields: Fields) -> list[str]:
+    """Return the table of a function's arguments."""
+    lines, star = ["| argument | default | |\n|---|---|---|"], False
+    for one in arguments:
+        if one.kind is one.KEYWORD_ONLY and not star:
+            star = True
+            lines.append("| `*` | | |")
+        said = fields.get(("param", one.name), "")
+        stars = "*" if one.kind is one.VAR_POSITIONAL else "**" if one.kind is one.VAR_KEYWORD else ""
+        label = stars + one.name
+        lines.append(f"| `{label}` | {_default(one)} | {_cell(_sentence(_prose(said)))} |")
+    return [*lines, ""]
+
+
+def _raised(fields: Fields) -> list[str]:
+    return [f"Raises `{what}` {_prose(why)}\n" for (kind, what), why in fields.items() if kind == "raises"]
+
+
+def _methods(kind: type, called: str, common: Fields) -> list[str]:
+    """Return what each public method and property of a class does, with its arguments.
+
+    :param called: what an app calls the object.
+    :param common: what is said of arguments of several methods.
+    """
+    lines = []
+    for name, one in vars(kind).items():
+        if name.startswith("_") or not (inspect.isfunction(one) or isinstance(one, property | cached_property)):
+            continue
+        prose, fields = _split(inspect.getdoc(one) or "")
+        lines.append(f"#### `{called}.{name}`\n\n{_prose(prose)}\n")
+        if inspect.isfunction(one):
+            arguments = [each for each in inspect.signature(one).parameters.values() if each.name != "self"]
+            lines += _arguments(arguments, {**common, **fields}) if arguments else []
+        lines += _raised(fields)
+    return lines
 
 
 def _signature(shown: Any) -> list[inspect.Parameter]:
@@ -380,6 +478,10 @@ def _default(argument: inspect.Parameter) -> str:
         return "" if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD) else "required"
     if isinstance(value, type(dataclasses.MISSING)) or repr(value) == "<factory>":
         return "new"
+    if isinstance(value, Enum) and isinstance(value, str):
+        return f"`{value.value!r}`"
+    if value is UNSET:
+        return "left out"
     if callable(value) or repr(value).startswith("<"):
         return f"`{getattr(value, '__name__', type(value).__name__)}`"
     return f"`{getattr(value, 'value', value)!r}`"

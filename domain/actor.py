@@ -49,10 +49,6 @@ class Actor:
 SYSTEM_ACTOR = Actor(ActorKind.SYSTEM, SYSTEM_ID, SYSTEM_ID)
 
 
-ACTOR_ID_LENGTH_MAX = 200
-"""Maximum length of the id of an external user, in characters. Spacekey's own ids are shorter."""
-
-
 def is_actor_id(text: str) -> bool:
     """Return whether an actor can have this id: 1 to 200 visible characters without blanks at the ends.
 

@@ -35,20 +35,28 @@ def load_products(paths: Iterable[Path]) -> dict[str, Product]:
     :raises ProductError: for an unreadable or wrong file, for two files with the same name or secret prefix, and for
         more than 100 files.
     """
-    products: dict[str, Product] = {}
-    for path in paths:
-        if len(products) >= PRODUCTS_MAX:
-            raise ProductError(str(path), "(file)", f"one server loads at most {PRODUCTS_MAX} products")
-        product = load_product(path)
-        for other in products.values():
+    return together((str(path), load_product(path)) for path in paths)
+
+
+def together(products: Iterable[tuple[str, Product]]) -> dict[str, Product]:
+    """Return products by name.
+
+    :param products: each with what an error calls it, such as its file.
+    :raises ProductError: for two products with the same name or secret prefix, and for more than 100.
+    """
+    found: dict[str, Product] = {}
+    for called, product in products:
+        if len(found) >= PRODUCTS_MAX:
+            raise ProductError(called, "(file)", f"one server loads at most {PRODUCTS_MAX} products")
+        for other in found.values():
             for key, one, two in (
                 ("name", product.name, other.name),
                 ("secret_prefix", product.secret_prefix, other.secret_prefix),
             ):
                 if one == two:
-                    raise ProductError(str(path), key, f"'{one}' is taken by another product; choose another")
-        products[product.name] = product
-    return products
+                    raise ProductError(called, key, f"'{one}' is taken by another product; choose another")
+        found[product.name] = product
+    return found
 
 
 def load_product(path: Path) -> Product:

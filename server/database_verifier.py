@@ -173,6 +173,22 @@ class DatabaseVerifier(Verifier):
         return held
 
 
+def verifier_on(
+    system: System,
+    *,
+    environment: str | None = None,
+    collect_usage: bool = True,
+    observer: VerifierObserver | None = None,
+) -> DatabaseVerifier:
+    """Return a verifier on a system's store and products. Closing it closes the store.
+
+    The other arguments are those of :class:`DatabaseVerifier`.
+    """
+    made = DatabaseVerifier.__new__(DatabaseVerifier)
+    made._set_up(system, environment=environment, collect_usage=collect_usage, observer=observer)
+    return made
+
+
 def store_usage(database_url: str, *, schema: str | None = None, clock: WallClock = utc_now) -> StoreUsage:
     """Return a sink over such a database, for a ``UsageCollector`` used with another verifier than the store's own::
 

@@ -8,6 +8,9 @@
         middleware=[Middleware(TokenMiddleware, verifier=DatabaseVerifier(url, ["product.toml"]))],
     )
 
+``Keys`` issues and manages tokens inside an app that has users of its own, and needs ``spacekey[server]``; what it
+returns is in :mod:`spacekey.keys`.
+
 Each name is loaded when it is first used. Verifiers are in :mod:`spacekey.verifiers`; what needs further packages is in
 modules of its own: ``spacekey.middleware.fastapi``, ``spacekey.middleware.graphql`` (Strawberry),
 ``spacekey.middleware.limits.redis`` and ``spacekey.middleware.observability.opentelemetry``.
@@ -28,6 +31,15 @@ if TYPE_CHECKING:
     )
     from spacekey.domain.errors import ConfigurationError, ProductError, RuleError, ServiceUnavailable, SpacekeyError
     from spacekey.domain.principal import Kind, Limit, Principal
+    from spacekey.domain.refusal import (
+        Conflict,
+        Forbidden,
+        InvalidInput,
+        NotFound,
+        PlanLimit,
+        Refusal,
+        ScopeNotAllowed,
+    )
     from spacekey.domain.rule import Rule, all_of, any_of
     from spacekey.domain.secret import Secret
     from spacekey.middleware.limits.flood import RefusalFlood
@@ -38,28 +50,40 @@ if TYPE_CHECKING:
     from spacekey.middleware.routing.endpoints import optional, protect, public, requires
     from spacekey.middleware.token_middleware import TokenMiddleware
     from spacekey.middleware.usage.collector import UsageCollector
+    from spacekey.server.keys.keys import Keys
+    from spacekey.server.keys.records import ALL, Actor
 
     __version__: str
 
 __all__ = [
+    "ALL",
+    "Actor",
     "Anonymous",
     "Authenticated",
     "AuthenticationResult",
     "ConfigurationError",
+    "Conflict",
+    "Forbidden",
+    "InvalidInput",
+    "Keys",
     "Kind",
     "Limit",
     "Limiter",
     "MemoryLimiter",
+    "NotFound",
     "ObservedLimiter",
+    "PlanLimit",
     "Principal",
     "ProductError",
     "RateLimiting",
     "Reason",
+    "Refusal",
     "RefusalFlood",
     "Rejected",
     "RequestAuth",
     "Rule",
     "RuleError",
+    "ScopeNotAllowed",
     "Secret",
     "ServiceUnavailable",
     "SpacekeyError",
@@ -88,6 +112,15 @@ _MODULES = {
     ),
     "domain.errors": ("ConfigurationError", "ProductError", "RuleError", "ServiceUnavailable", "SpacekeyError"),
     "domain.principal": ("Kind", "Limit", "Principal"),
+    "domain.refusal": (
+        "Conflict",
+        "Forbidden",
+        "InvalidInput",
+        "NotFound",
+        "PlanLimit",
+        "Refusal",
+        "ScopeNotAllowed",
+    ),
     "domain.rule": ("Rule", "all_of", "any_of"),
     "domain.secret": ("Secret",),
     "middleware.limits.flood": ("RefusalFlood",),
@@ -98,6 +131,8 @@ _MODULES = {
     "middleware.routing.endpoints": ("optional", "protect", "public", "requires"),
     "middleware.token_middleware": ("TokenMiddleware",),
     "middleware.usage.collector": ("UsageCollector",),
+    "server.keys.keys": ("Keys",),
+    "server.keys.records": ("ALL", "Actor"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -90,6 +90,34 @@ async def token_by_digest(session: AsyncSession, digest: bytes) -> Token | None:
     return (await session.exec(select(Token).where(Token.digest == digest))).one_or_none()
 
 
+async def tokens_of_owner(session: AsyncSession, workspace_id: str, external_id: str, limit: int) -> list[Token]:
+    """Return at most ``limit`` tokens with this external id that are neither revoked nor deleted, in a fixed order."""
+    statement = select(Token).where(
+        Token.workspace_id == workspace_id,
+        Token.external_id == external_id,
+        col(Token.revoked_at).is_(None),
+        col(Token.deleted_at).is_(None),
+    )
+    found = await session.exec(statement.order_by(col(Token.created_at), col(Token.id)).limit(limit))
+    return list(found.all())
+
+
+async def workspaces_of_owner(session: AsyncSession, external_id: str, products: Iterable[str]) -> list[str]:
+    """Return the ids of these products' workspaces that have such tokens and are not deleted, sorted."""
+    statement = (
+        select(Workspace.id)
+        .join(Token, col(Token.workspace_id) == Workspace.id)
+        .where(
+            Token.external_id == external_id,
+            col(Token.revoked_at).is_(None),
+            col(Token.deleted_at).is_(None),
+            col(Workspace.product).in_(set(products)),
+            col(Workspace.deleted_at).is_(None),
+        )
+    )
+    return list((await session.exec(statement.distinct().order_by(Workspace.id))).all())
+
+
 async def token_records(reader: Reader, ids: Iterable[str]) -> list[TokenRecord]:
     """Return those of the tokens that exist and are not deleted, without order."""
     values = reader.values()

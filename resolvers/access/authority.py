@@ -61,7 +61,7 @@ class Authority:
 
     ``scopes`` are the effective scopes now. ``space_id`` confines a space token to its space, and ``environment``
     confines the tokens that a token creates to its own environment; both are None for members. ``external_id`` confines
-    a portal session to the tokens of its person.
+    a portal session to the tokens of its person, and a host application to those of the user that it names.
     """
 
     caller: Caller
@@ -413,7 +413,9 @@ def _servers_authority(
         application has loaded.
     :raises InvalidInput: if the host application is held to a name that the workspace does not have.
     """
-    if isinstance(caller, HostCaller) and workspace.product not in system.products:
+    if isinstance(caller, HostCaller) and (
+        workspace.product not in system.products or caller.workspace_id not in {None, workspace.id}
+    ):
         raise NotFound("workspace")
     if isinstance(caller, ServiceCaller) and workspace.product != caller.product:
         raise NotFound("workspace")
@@ -428,6 +430,7 @@ def _servers_authority(
         roles=roles,
         scopes=frozenset(product.scopes) | scopes,
         grants=(OWNER_ROLE,) if acts_as_operator(caller) else (),
+        external_id=caller.external_id if isinstance(caller, HostCaller) else None,
     )
 
 

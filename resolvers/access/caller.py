@@ -107,11 +107,15 @@ class HostCaller:
 
     :param by: the application's user that it acts for; None if it acts for itself, which is recorded as the operator.
     :param granted_by: names of scopes, shorthands and roles beyond which it grants nothing; None for no such bound.
+    :param workspace_id: the only workspace that it reaches; None for all.
+    :param external_id: the external id whose tokens alone it reaches; None for all.
     """
 
     request: RequestFacts
     by: Actor | None = None
     granted_by: tuple[str, ...] | None = None
+    workspace_id: str | None = None
+    external_id: str | None = None
     credential: str = "host application"
 
     @property

@@ -102,7 +102,7 @@ async def revoke_token(
         found = await find_token(session, system, caller, token_id, lock=True)
         found.authority.require("tokens:revoke")
         found.check(system, precondition)
-        view = await _revoke(session, system, caller, found, _clean_reason(reason))
+        view = await revoke_found(session, system, caller, found, clean_reason(reason))
         staleness = await staleness_seconds(session, system)
     return Changed(view, await settle(system, staleness, wait=wait))
 
@@ -121,7 +121,7 @@ async def revoke_secret(system: System, caller: Caller, secret: Secret, *, wait:
         found = await find_token(session, system, caller, token.id, lock=True)
         if caller.id != token.id:
             found.authority.require("tokens:revoke")
-        view = await _revoke(session, system, caller, found, REVOKED_ITSELF)
+        view = await revoke_found(session, system, caller, found, REVOKED_ITSELF)
         staleness = await staleness_seconds(session, system)
     return Changed(view, await settle(system, staleness, wait=wait))
 
@@ -168,10 +168,10 @@ async def revoke_tokens(
     :raises NotFound, Forbidden: if the caller may not see or revoke one of them.
     :raises InvalidInput: for no ids or over 100, repeated ones counted.
     """
-    cleaned = _clean_reason(reason)
+    cleaned = clean_reason(reason)
 
     async def change(session: AsyncSession, found: FoundToken) -> TokenView:
-        return await _revoke(session, system, caller, found, cleaned)
+        return await revoke_found(session, system, caller, found, cleaned)
 
     return await _change_all(system, caller, token_ids, "tokens:revoke", change, wait=wait)
 
@@ -256,9 +256,10 @@ async def _in_order(session: AsyncSession, ids: list[str]) -> list[str]:
     return [token.id for token in sorted(tokens, key=lambda token: (token.workspace_id, token.id))]
 
 
-async def _revoke(
+async def revoke_found(
     session: AsyncSession, system: System, caller: Caller, found: FoundToken, reason: str | None
 ) -> TokenView:
+    """Revoke a token in the session that it was found in, unless it is revoked already."""
     token = found.token
     if token.revoked_at is None:
         before = audit_facts(token)
@@ -307,5 +308,9 @@ def _not_revoked(token: Token, what: str) -> None:
         raise Conflict(f"A revoked token cannot be {what}; create a new one.", ConflictCode.TOKEN_REVOKED)
 
 
-def _clean_reason(reason: str | None) -> str | None:
+def clean_reason(reason: str | None) -> str | None:
+    """Return the reason of a revocation, or None.
+
+    :raises InvalidInput: if it is too long or contains control characters.
+    """
     return clean_text("reason", reason, REASON_LENGTH_MAX) or None if reason is not None else None

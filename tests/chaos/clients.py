@@ -13,6 +13,7 @@ from spacekey.domain.secret import Secret
 from spacekey.resolvers.access.caller import Operator, RequestFacts, TokenCaller
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.revoke import delete_token, disable_token, revoke_secret, revoke_token, revoke_tokens
+from spacekey.resolvers.tokens.revoke_all import revoke_all
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from spacekey.resolvers.workspaces.roles import set_role
@@ -85,6 +86,8 @@ class ResolverClient:
                 return (await revoke_secret(system, own, Secret(token.secret), wait=wait)).effective_at
             case Way.BULK_REVOKE:
                 return (await revoke_tokens(system, who, [one.id for one in victims], wait=wait))[1]
+            case Way.USER_GONE:
+                return (await revoke_all(system, who, where, takeaway.external_id or "", wait=wait))[1]
             case Way.DISABLE:
                 return (await disable_token(system, who, token.id, wait=wait)).effective_at
             case Way.DELETE:

@@ -18,6 +18,7 @@ class Way(StrEnum):
     REVOKE = "revoke"
     REVOKE_ITSELF = "revoke with its own secret"
     BULK_REVOKE = "bulk revoke"
+    USER_GONE = "all of a user who has gone"
     DISABLE = "disable"
     DELETE = "delete"
     SCOPE_EDIT = "scope edit"
@@ -31,12 +32,16 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Takeaway:
-    """One takeaway: of a token, of several, or of all in a space or workspace. ``tokens`` are rows of the counters."""
+    """One takeaway: of a token, of several, or of all in a space or workspace. ``tokens`` are rows of the counters.
+
+    :param external_id: of the user of a host application whose tokens they are.
+    """
 
     way: Way
     workspace_id: str
     space_id: str | None
     tokens: tuple[int, ...]
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ def read_environment(folder: Path) -> Environment:
     """Return the environment that :meth:`Environment.write` wrote."""
     facts = json.loads((folder / "environment.json").read_text())
     takeaways = tuple(
-        Takeaway(Way(one["way"]), one["workspace_id"], one["space_id"], tuple(one["tokens"]))
+        Takeaway(Way(one["way"]), one["workspace_id"], one["space_id"], tuple(one["tokens"]), one["external_id"])
         for one in facts.pop("takeaways")
     )
     victims = tuple(Victim(**one) for one in facts.pop("victims"))

@@ -21,6 +21,7 @@ _MARKS = {
     Way.REVOKE: ("revoked_at", "token.revoke"),
     Way.REVOKE_ITSELF: ("revoked_at", "token.revoke"),
     Way.BULK_REVOKE: ("revoked_at", "token.revoke"),
+    Way.USER_GONE: ("revoked_at", "token.revoke"),
     Way.DISABLE: ("disabled_at", "token.disable"),
     Way.DELETE: ("deleted_at", "token.delete"),
     Way.ROTATE: ("retires_at", "token.rotate"),

@@ -31,6 +31,7 @@ _TIMES = {
     Way.REVOKE: 60,
     Way.REVOKE_ITSELF: 6,
     Way.BULK_REVOKE: 8,
+    Way.USER_GONE: 8,
     Way.DISABLE: 8,
     Way.DELETE: 8,
     Way.SCOPE_EDIT: 8,
@@ -43,6 +44,8 @@ _TIMES = {
 }
 _WHOLE = {Way.POLICY, Way.SUSPENDED, Way.ROLE, Way.DOWNGRADE}
 """Those that take a workspace of their own, which an app bound to one workspace cannot follow."""
+_IN_PROCESS = {Way.USER_GONE}
+"""Those that are an application's own call, not one of the server's APIs."""
 _KIND = {Way.ROLE: ("teamspace", "business", "ts"), Way.DOWNGRADE: ("guard", "paid", "eg")}
 _SPOOLED = ("spooled", "enterprise", "sp")
 _GRANTS = {"sp": ["jobs:read", LEFT], "ts": ["viewer"], "eg": ["sessions:read"]}
@@ -63,7 +66,7 @@ class Population:
 
     def takeaways(self, count: int, random: Random) -> tuple[Takeaway, ...]:
         """So many, each way at least once when there are enough."""
-        ways = [way for way in Way if self._one_workspace is None or way not in _WHOLE]
+        ways = [way for way in Way if self._one_workspace is None or way not in _WHOLE | _IN_PROCESS]
         drawn = random.choices(ways, [_TIMES[way] for way in ways], k=count)
         drawn[: len(ways)] = random.sample(ways, len(ways))[:count]
         return tuple(self._takeaway(way, random) for way in drawn)
@@ -80,8 +83,10 @@ class Population:
         kind = _KIND.get(way, _SPOOLED)
         workspace = self._workspace(kind) if way in _WHOLE else random.choice(self._common)
         space = self._space(workspace) if way is Way.SPACE_DELETED else None
-        count = BULK if way is Way.BULK_REVOKE else TOGETHER if space or way in _WHOLE else 1
-        return Takeaway(way, workspace, space, tuple(self._token(workspace, space, kind[2]) for _ in range(count)))
+        count = BULK if way in (Way.BULK_REVOKE, Way.USER_GONE) else TOGETHER if space or way in _WHOLE else 1
+        owner = f"user-{secrets.token_hex(8)}" if way is Way.USER_GONE else None
+        tokens = tuple(self._token(workspace, space, kind[2], owner) for _ in range(count))
+        return Takeaway(way, workspace, space, tokens, owner)
 
     def _workspace(self, kind: tuple[str, str, str]) -> str:
         made = new_id(WORKSPACE, NOW, secrets.token_bytes)
@@ -95,7 +100,7 @@ class Population:
         self._rows[Space].append(row.model_dump())
         return made
 
-    def _token(self, workspace: str, space: str | None, secret_prefix: str) -> int:
+    def _token(self, workspace: str, space: str | None, secret_prefix: str, owner: str | None = None) -> int:
         secret = mint(secret_prefix, "live", secrets.token_bytes)
         row = Token(
             id=new_id(KEY, NOW, secrets.token_bytes),
@@ -110,6 +115,7 @@ class Population:
             created_at=NOW,
             created_by_id="usr_x",
             created_by_name="owner",
+            external_id=owner,
         )
         self._rows[Token].append(row.model_dump())
         self.victims.append(Victim(row.id, secret.reveal(), _PATHS[secret_prefix]))

@@ -321,7 +321,7 @@ WRITERS = {
     "workspaces.workspaces._apply_operator": "the operator's alone",
     "workspaces.workspaces._own": "an empty workspace; its first owner is its maker, or the operator's choice",
     "tokens.revoke._disable": "takes away",
-    "tokens.revoke._revoke": "takes away",
+    "tokens.revoke.revoke_found": "takes away",
     "tokens.revoke._delete": "takes away",
     "workspaces.spaces.delete_space": "takes away",
     "workspaces.delete.delete_workspace": "takes away",
