@@ -21,9 +21,9 @@ CREATE_REFUSED = (
 class Person:
     """Signed-in member. Use it as a context manager, or close it."""
 
-    def __init__(self, url: str, cookie: str) -> None:
+    def __init__(self, url: str, cookie: str, name: str = COOKIE) -> None:
         self.session = cookie
-        headers = {"Cookie": f"{COOKIE}={cookie}", "Sec-Fetch-Site": "same-origin"}
+        headers = {"Cookie": f"{name}={cookie}", "Sec-Fetch-Site": "same-origin"}
         self.client = httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=120)
 
     def __enter__(self) -> Person:
@@ -106,4 +106,5 @@ def _with_session(url: str, document: str, **values: str) -> Person:
     answer = httpx.post(f"{url}/graphql", json=body, trust_env=False, timeout=120)
     [success] = answer.json()["data"].values()
     assert success["__typename"] in ("SignInSuccess", "AcceptInvitationSuccess"), answer.text
-    return Person(url, answer.headers["set-cookie"].partition("=")[2].partition(";")[0])
+    name, _, cookie = answer.headers["set-cookie"].partition(";")[0].partition("=")
+    return Person(url, cookie, name)
