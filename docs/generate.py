@@ -294,7 +294,15 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
     ),
     (
         "Who your people are",
-        (("spacekey.server.identity", ("Identity", "Issuer", "Person", "Passwords", "HostSession")),),
+        (
+            (
+                "spacekey.server.identity",
+                (
+                    *("Identity", "Issuer", "Person", "SignInRejected"),
+                    *("Passwords", "OpenIDConnect", "TrustedHeader", "HostSession"),
+                ),
+            ),
+        ),
     ),
     ("Tests", (("spacekey.middleware.testing", ("issue_token", "TestToken", "undeclared_routes")),)),
 )

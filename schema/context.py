@@ -36,6 +36,13 @@ class SessionPort(Protocol):
         """End the session with the response."""
         ...
 
+    async def page_after(self, issuer: str | None) -> str | None:
+        """Return the page to open after signing out, where there is one besides the dashboard's.
+
+        :param issuer: the identity provider that the session was opened through; None for a password.
+        """
+        ...
+
 
 class Budget(Protocol):
     """Budget of one caller for operations, in the unit of :mod:`.costs`."""

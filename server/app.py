@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from spacekey.domain.authentication import AuthenticationResult, Rejected
-from spacekey.domain.errors import ServiceUnavailable
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.network import client_address
 from spacekey.domain.principal import Limit
 from spacekey.domain.refusal import Refusal
@@ -45,9 +45,11 @@ from spacekey.server.http.middleware import DeprecationHeaders, RequestLog, Same
 from spacekey.server.http.openapi import deprecation_notices
 from spacekey.server.http.requests import BadBody
 from spacekey.server.http.routes import API, GRAPHQL, OPERATIONS, build_routes
+from spacekey.server.http.sign_in import sign_in_routes, ways_to_sign_in
 
 from .build import build_parts, prepare_store
 from .context import Parts, facts_of
+from .identity.header import TcpPeer, TrustedHeader
 from .identity.protocol import Identity
 from .portal_sessions import WithPortalSessions
 from .services import WithServices
@@ -76,12 +78,14 @@ def build_app(
     :param identity: where people come from, such as ``HostSession(read)``; None for what the settings say.
     :param parts: the parts to build it from, in which tests pass a clock of their own.
     :param schema: another GraphQL schema, for tests.
-    :raises ConfigurationError: a product is invalid, the database's folder cannot be created, or the path of
-        ``SPACEKEY_PUBLIC_URL`` is one of the server's own.
+    :raises ConfigurationError: a product is invalid, the database's folder cannot be created, or
+        ``SPACEKEY_PUBLIC_URL`` is needed, or its path is one of the server's own.
     """
-    routes = _routes(settings, schema if schema is not None else build_schema())
-    check_base_path("" if settings.public is None else settings.public.base_path, routes)
     parts = parts if parts is not None else build_parts(settings, identity=identity)
+    if parts.identity.at_provider and settings.public is None:
+        raise ConfigurationError("SPACEKEY_PUBLIC_URL: write it; the identity provider sends people back to it")
+    routes = _routes(settings, parts.identity, schema if schema is not None else build_schema())
+    check_base_path("" if settings.public is None else settings.public.base_path, routes)
     app = Starlette(
         routes=routes,
         middleware=_middleware(settings, parts),
@@ -99,11 +103,14 @@ def build_app(
     return app
 
 
-def _routes(settings: Settings, schema: strawberry.Schema) -> list[BaseRoute]:
-    """Return the routes of the APIs, of the dashboard, and of GraphiQL if it is enabled."""
-    if not settings.graphiql:
-        return [*build_routes(schema), *dashboard_routes()]
-    return [*build_routes(schema), *dashboard_routes(graphiql=True), *graphiql_routes()]
+def _routes(settings: Settings, identity: Identity, schema: strawberry.Schema) -> list[BaseRoute]:
+    """Return the routes of the APIs, of signing in, of the dashboard, and of GraphiQL if it is enabled."""
+    routes = [
+        *build_routes(schema),
+        *sign_in_routes(identity),
+        *dashboard_routes(graphiql=settings.graphiql, sign_in=ways_to_sign_in(identity)),
+    ]
+    return [*routes, *graphiql_routes()] if settings.graphiql else routes
 
 
 def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
@@ -123,6 +130,7 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
     public_origin = None if public is None else public.origin
     return [
         Middleware(BasePath, public="" if public is None else public.base_path),
+        *([Middleware(TcpPeer)] if isinstance(parts.identity, TrustedHeader) else ()),
         *(proxies if settings.trusted_proxies else ()),
         *([Middleware(CrossOrigin, origins=origins, public_origin=public_origin, applies=_is_api)] if origins else ()),
         Middleware(RequestLog, metrics=parts.metrics),

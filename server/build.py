@@ -36,7 +36,7 @@ from spacekey.resolvers.tokens.usage import StoreUsage
 from spacekey.resolvers.tokens.verify import LookupVerifier
 
 from .context import Parts
-from .identity.passwords import Passwords as PasswordSignIn
+from .identity.from_settings import identity_of
 from .identity.protocol import Identity
 from .limits import SessionFlood, build_limiter
 from .metrics import Metrics, ObservedLookup
@@ -152,7 +152,7 @@ def build_parts(
         default.
     """
     memory = None if among is None else among.memory
-    identity = identity if identity is not None else PasswordSignIn()
+    identity = identity if identity is not None else identity_of(settings)
     system = system if system is not None else build_system(settings, memory)
     system = replace(system, takes_passwords=identity.takes_passwords)
     metrics = Metrics(None if among is None else among.metrics)

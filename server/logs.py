@@ -25,7 +25,7 @@ KINDS_MAX = 100
 _SECRETS = re.compile(
     r"(?<![0-9A-Za-z])(?P<secret_prefix>[a-z][a-z0-9]{1,15}_(?:live|test)_)[0-9A-Za-z]{20,}"
     r"|(?P<scheme>\b[Bb]earer +)[A-Za-z0-9._~+/-]{8,}=*"
-    r"|(?P<cookie>__Host-spacekey(?:-[0-9a-f]{16})?=)[^;,\s\"\\]+"
+    r"|(?P<cookie>__Host-spacekey(?:-[0-9a-f]{16})?(?:-sign-in)?=)[^;,\s\"\\]+"
     r"|(?P<url>://[^/@:\s]*:)[^/@\s]+(?=@)"
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.ids import WORKSPACE, id_prefix
 from spacekey.domain.origin import ANY_ORIGIN, serialized_origin
 from spacekey.domain.public_url import PublicUrl, public_url
 from spacekey.domain.refusal import InvalidInput
@@ -95,6 +96,20 @@ class Settings:
     operator: str | None = None
     database_schema: str | None = None
     cors_origins: tuple[str, ...] = ()
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: Secret | None = None
+    oidc_domains: tuple[str, ...] = ()
+    oidc_title: str | None = None
+    oidc_scopes: str = "openid profile email"
+    oidc_role_claim: str | None = None
+    oidc_roles: tuple[tuple[str, str, str], ...] = ()
+    password_sign_in: bool = True
+    identity_header: str | None = None
+    identity_header_name: str | None = None
+    identity_header_email: str | None = None
+    identity_proxies: tuple[str, ...] = ()
+    identity_domains: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         try:
@@ -144,6 +159,8 @@ class Settings:
             raise _wrong("workspace_creation", f"write {' or '.join(WORKSPACE_CREATORS)}")
         if not 1 <= self.workspaces_owned_max <= OWNED_MAX:
             raise _wrong("workspaces_owned_max", f"write a number from 1 to {OWNED_MAX}")
+        _check_oidc(self)
+        _check_identity_header(self)
         for name in ("graphql_cost_per_minute", "anonymous_cost_per_minute"):
             if not COST_PER_MINUTE_MIN <= getattr(self, name) < 10**WHOLE_DIGITS_MAX:
                 raise _wrong(name, _COST_REMEDY)
@@ -250,11 +267,29 @@ def _port(text: str) -> int:
     return _whole(text, "port", "write a number from 1 to 65535, or 0 for any free port")
 
 
-def _switch(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in ("1", "0", "true", "false"):
-        raise _wrong("graphiql", "write 1 to serve GraphiQL, or 0")
-    return word in ("1", "true")
+def _switch(name: str, remedy: str) -> Callable[[str], bool]:
+    def read(text: str) -> bool:
+        word = text.strip().lower()
+        if word not in ("1", "0", "true", "false"):
+            raise _wrong(name, remedy)
+        return word in ("1", "true")
+
+    return read
+
+
+def _roles(text: str) -> tuple[tuple[str, str, str], ...]:
+    """Return claim value, workspace and role of each entry ``value=ws_…:role``."""
+    found = []
+    for one in _list(text):
+        value, _, target = one.rpartition("=")
+        workspace, _, role = target.partition(":")
+        if not (value.strip() and id_prefix(workspace.strip()) == WORKSPACE and role.strip()):
+            raise _wrong(
+                "oidc_roles",
+                f"'{one}' is not of the form value=ws_…:role, with a workspace's id from 'spacekey workspace list'",
+            )
+        found.append((value.strip(), workspace.strip(), role.strip()))
+    return tuple(found)
 
 
 def _processes(text: str) -> int:
@@ -324,7 +359,13 @@ _READ: dict[str, Callable[[str], Any]] = {
     "log_level": lambda text: text.strip().lower(),
     "trusted_proxies": _list,
     "owner_password": Secret,
-    "graphiql": _switch,
+    "graphiql": _switch("graphiql", "write 1 to serve GraphiQL, or 0"),
+    "oidc_client_secret": lambda text: Secret(text.strip()),
+    "oidc_domains": _list,
+    "identity_proxies": _list,
+    "identity_domains": _list,
+    "oidc_roles": _roles,
+    "password_sign_in": _switch("password_sign_in", "write 1 to let people sign in with passwords, or 0"),
     "operator": str.strip,
     "cors_origins": _list,
     "connections": _connections,
@@ -343,3 +384,38 @@ def _check_redis_url(url: str) -> None:
         check_redis_url(url)
     except ConfigurationError as error:
         raise _wrong("redis_url", str(error)) from None
+
+
+def _check_identity_header(settings: Settings) -> None:
+    if settings.identity_header is None:
+        for name in ("identity_header_name", "identity_header_email", "identity_proxies", "identity_domains"):
+            if getattr(settings, name):
+                raise _wrong(name, f"this is of no use without {PREFIX}IDENTITY_HEADER")
+        return
+    if settings.oidc_issuer is not None:
+        raise _wrong("identity_header", f"people come from one place; unset this or {PREFIX}OIDC_ISSUER")
+    if not settings.identity_proxies:
+        raise _wrong("identity_proxies", "write the addresses or networks from which the proxy connects")
+
+
+def _check_oidc(settings: Settings) -> None:
+    given = [
+        name
+        for name in ("client_id", "client_secret", "domains", "title", "role_claim", "roles")
+        if getattr(settings, f"oidc_{name}")
+    ]
+    if settings.oidc_issuer is None:
+        if given:
+            raise _wrong(f"oidc_{given[0]}", f"this is of no use without {PREFIX}OIDC_ISSUER")
+        if not settings.password_sign_in and settings.identity_header is None:
+            raise _wrong("password_sign_in", f"0 leaves no way to sign in; set {PREFIX}OIDC_ISSUER first")
+        return
+    if settings.oidc_client_id is None:
+        raise _wrong("oidc_client_id", "write the id that the identity provider gave this server")
+    if settings.public_url is None:
+        raise _wrong(
+            "public_url", "the identity provider sends people back to it; write https:// and the server's name"
+        )
+    if bool(settings.oidc_role_claim) != bool(settings.oidc_roles):
+        missing = "oidc_roles" if settings.oidc_role_claim else "oidc_role_claim"
+        raise _wrong(missing, f"{PREFIX}OIDC_ROLE_CLAIM and {PREFIX}OIDC_ROLES go together; set both or neither")

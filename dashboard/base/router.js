@@ -59,6 +59,7 @@ function takeLink(event) {
   const link = event.target.closest?.("a[href]");
   const plain = !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey && event.button === 0;
   if (!link || !plain || event.defaultPrevented || link.target || link.hasAttribute("download")) return;
+  if (link.rel === "external") return;
   const url = new URL(link.href);
   const path = link.getAttribute("href").startsWith("/") ? pagePath(url) : null;
   if (path === null) return;

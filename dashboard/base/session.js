@@ -73,8 +73,8 @@ export async function changePassword(current, wanted) {
 
 /** Sign out and start afresh: nothing of the session's pages stays in memory. */
 export async function signOut() {
-  await ask("mutation { signOut { __typename } }");
-  location.assign(toUrlPath("/"));
+  const { signOut: done } = await ask("mutation { signOut { ... on SignOutSuccess { nextUrl } } }");
+  location.assign(done?.nextUrl ?? toUrlPath("/"));
 }
 
 async function opened(document, input) {

@@ -4,7 +4,8 @@ import { ApiError } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { EMAIL_LENGTH_MAX } from "../base/limits.js";
 import { holdsSecret } from "../base/secret-shape.js";
-import { signIn, who } from "../base/session.js";
+import { findPerson, signIn, who } from "../base/session.js";
+import { hostPage, provider, providerUrl, takesPasswords } from "../base/sign-in-ways.js";
 import { forgetWorkspaces } from "../base/workspace.js";
 import { openDialog } from "../parts/dialog.js";
 import { setFieldError, textField } from "../parts/field.js";
@@ -21,7 +22,40 @@ export function signInPage(then) {
     h("a", { href: "/invitation" }, "Accept the invitation"),
     " with the code you received.",
   );
-  return { title: "Sign in", body: h("div", { class: "narrow" }, signInForm(then), invited) };
+  const ways = [
+    elsewhere({}),
+    provider && takesPasswords ? h("p", { class: "quiet" }, "Or with a password:") : null,
+    takesPasswords ? signInForm(then) : null,
+    takesPasswords ? invited : null,
+  ];
+  return { title: "Sign in", body: h("div", { class: "narrow" }, ways) };
+}
+
+/** The way that leads to another page, which knows the reader: the provider's or the host's. */
+function elsewhere(attributes) {
+  if (provider) {
+    const there = { ...attributes, class: "button main", rel: "external" };
+    const link = h("a", there, `Sign in with ${provider}`);
+    link.href = providerUrl();
+    return h("p", {}, link);
+  }
+  if (hostPage) {
+    const link = h("a", { ...attributes, class: "button main", rel: "external" }, "Sign in");
+    link.href = hostPage;
+    return [h("p", {}, "You are not signed in."), h("p", {}, link)];
+  }
+  if (takesPasswords) return null;
+  return h("p", {}, "You are not signed in. Sign in to the application that this page belongs to, then reload it.");
+}
+
+/** Close the dialog when the reader comes back from another tab, signed in there. */
+function whenBack(close) {
+  const look = async () => {
+    if (document.visibilityState !== "visible" || !(await findPerson())) return;
+    document.removeEventListener("visibilitychange", look);
+    close(true);
+  };
+  document.addEventListener("visibilitychange", look);
 }
 
 /** The dialog over a page whose session ended: what was typed there stays. Resolves once signed in. */
@@ -42,7 +76,10 @@ async function askAgain() {
         "Your session has ended, or another person has signed in with this browser. " +
           "Sign in to continue where you were; what you entered is kept.",
       ),
-      signInForm(() => close(true), before?.signInName ?? before?.id),
+      elsewhere({ target: "_blank" }),
+      provider && takesPasswords ? h("p", { class: "quiet" }, "Or with a password:") : null,
+      takesPasswords ? signInForm(() => close(true), before?.signInName ?? before?.id) : null,
+      takesPasswords && !provider ? null : (whenBack(close), null),
     ],
   });
   if (!(await dialog.closed)) throw new ApiError("signed-out", "You are not signed in.");

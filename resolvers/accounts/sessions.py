@@ -54,6 +54,14 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedOut:
+    """The id of the session that ended, and the identity provider that it was opened through; None without one."""
+
+    session_id: str | None = None
+    issuer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OwnSession:
     """A session as its owner sees it. ``ends_at`` is earlier if the session is idle."""
 
@@ -121,13 +129,13 @@ def check_takes_passwords(system: System) -> None:
         )
 
 
-async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> str | None:
-    """End the session of a cookie and return its id; None if it has already ended or the person was erased."""
+async def sign_out(system: System, caller: MemberCaller, secret: Secret) -> SignedOut:
+    """End the session of a cookie, unless it has already ended or the person was erased."""
     async with system.store.changing() as session:
         if not await user_queries.hold_user(session, caller.id):
-            return None  # erasing the person ended their sessions
+            return SignedOut()  # erasing the person ended their sessions
         found = await user_queries.session_by_digest(session, secret.digest())
-        ended = None if found is None else found[0].id
+        ended = SignedOut() if found is None else SignedOut(found[0].id, found[0].issuer)
         await user_queries.delete_session(session, secret.digest())
         await record(
             session, system, actor_of(caller), chain=SYSTEM_CHAIN, action="session.sign_out", target_id=caller.id

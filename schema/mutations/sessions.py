@@ -11,7 +11,13 @@ import strawberry
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.resolvers.accounts import sessions
-from spacekey.resolvers.accounts.sessions import SESSIONS_LISTED_MAX, SignedIn, end_other_sessions, end_session
+from spacekey.resolvers.accounts.sessions import (
+    SESSIONS_LISTED_MAX,
+    SignedIn,
+    SignedOut,
+    end_other_sessions,
+    end_session,
+)
 from spacekey.resolvers.accounts.users import update_account
 from spacekey.resolvers.members.invitations import Joined, accept_invitation
 from spacekey.schema.context import Context, SpacekeyInfo
@@ -122,6 +128,12 @@ class SignOutSuccess:
 
     ended_session_id: strawberry.ID | None = strawberry.field(
         description="The ID of the session that ended. Null if it had ended already."
+    )
+    next_url: str | None = strawberry.field(
+        description=(
+            "The page to open next, on which the person signs out of the identity provider or host application too. "
+            "Null if there is none."
+        )
     )
 
 
@@ -280,8 +292,11 @@ class SessionMutations:
         caller, secret = context.signed_in_caller, context.session.secret
 
         async def end() -> SignOutSuccess:
-            ended = None if secret is None else await sessions.sign_out(context.system, caller, secret)
-            return SignOutSuccess(ended_session_id=None if ended is None else strawberry.ID(ended))
+            ended = SignedOut() if secret is None else await sessions.sign_out(context.system, caller, secret)
+            return SignOutSuccess(
+                ended_session_id=None if ended.session_id is None else strawberry.ID(ended.session_id),
+                next_url=await context.session.page_after(ended.issuer),
+            )
 
         answer = await answered(context, end)
         if isinstance(answer, SignOutSuccess):

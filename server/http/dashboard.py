@@ -11,6 +11,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 from pathlib import Path, PurePosixPath
 
 from starlette.exceptions import HTTPException
@@ -49,6 +50,7 @@ _PAGE_HEADERS = {
 ENTRY = "app.js"
 STYLES = ("tokens.css", "base.css", "controls.css", "layout.css", "table.css", "dialog.css", "pieces.css")
 ASSETS = "/assets/"
+PASSWORDS = '{"passwords": true}'
 BASE = "{base}"
 """Stands for the base path in the page's source."""
 _IMPORT = re.compile(r'^import \{([\w\s,$]*)\} from "(\.[^"]+)";$', re.MULTILINE)
@@ -56,14 +58,17 @@ _EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))
 _OTHER = re.compile(r"^(?:import|export)\b.*|\bimport\(.*|\bimport\.meta\b.*", re.MULTILINE)
 
 
-def dashboard_routes(folder: Path | None = None, *, graphiql: bool = False) -> list[BaseRoute]:
+def dashboard_routes(
+    folder: Path | None = None, *, graphiql: bool = False, sign_in: str = PASSWORDS
+) -> list[BaseRoute]:
     """Return the routes. The files are read and compressed now.
 
     :param folder: the dashboard's folder; None for the packaged one.
     :param graphiql: whether the page links to GraphiQL.
+    :param sign_in: how people sign in, as JSON for the page.
     :raises ConfigurationError: the modules cannot be joined.
     """
-    files = dashboard_files(folder if folder is not None else packaged_dashboard(), graphiql)
+    files = dashboard_files(folder if folder is not None else packaged_dashboard(), graphiql, sign_in)
 
     @lru_cache(maxsize=16)
     def page_below(base: str) -> File:
@@ -131,10 +136,11 @@ def packaged_dashboard() -> Path:
 
 
 @lru_cache(maxsize=4)
-def dashboard_files(folder: Path, graphiql: bool = False) -> DashboardFiles:
+def dashboard_files(folder: Path, graphiql: bool = False, sign_in: str = PASSWORDS) -> DashboardFiles:
     """Read the dashboard, once in a process, as the files of a package do not change while it runs.
 
     :param graphiql: whether the page links to GraphiQL.
+    :param sign_in: how people sign in, as JSON for the page.
     :raises ConfigurationError: the modules cannot be joined.
     """
     styles = "".join((folder / "style" / name).read_text(encoding="utf-8") for name in STYLES)
@@ -144,6 +150,7 @@ def dashboard_files(folder: Path, graphiql: bool = False) -> DashboardFiles:
     html = (folder / "index.html").read_text(encoding="utf-8")
     for file, name in ((script, "app.js"), (style, "app.css"), (icon, "icon.svg")):
         html = html.replace(f'"{BASE}/{name}"', f'"{BASE}{file.path}"').replace(f"integrity-of-{name}", file.integrity)
+    html = html.replace("</head>", f'<meta name="sign-in" content="{escape(sign_in)}">\n</head>')
     if graphiql:
         html = html.replace("</head>", '<meta name="graphiql" content="enabled">\n</head>')
     assets = {file.path.removeprefix(ASSETS): file for file in (script, style, icon)}

@@ -40,17 +40,18 @@ def cookie_name(base: str) -> str:
 
 def has_cookie(connection: HTTPConnection) -> bool:
     """Return whether a session cookie was sent, valid or not."""
-    return bool(_values(connection))
+    return bool(cookie_values(connection))
 
 
 def cookie_secret(connection: HTTPConnection) -> Secret | None:
     """Return the session's secret; None if there is no cookie, more than one, or one in another format."""
-    found = _values(connection)
+    found = cookie_values(connection)
     return Secret(found[0]) if len(found) == 1 and _SHAPE.fullmatch(found[0]) else None
 
 
-def _values(connection: HTTPConnection) -> list[str]:
-    wanted = cookie_name(base_path(connection.scope))
+def cookie_values(connection: HTTPConnection, suffix: str = "") -> list[str]:
+    """Return all values of the session cookie as they were sent, or of the app's other cookie with this suffix."""
+    wanted = cookie_name(base_path(connection.scope)) + suffix
     pairs = (part.partition("=") for value in connection.headers.getlist("cookie") for part in value.split(";"))
     return [text.strip() for name, _, text in pairs if name.strip() == wanted]
 
@@ -67,7 +68,7 @@ class CookieSession:
     def __init__(self, connection: HTTPConnection) -> None:
         self._secret = cookie_secret(connection)
         self._name = cookie_name(base_path(connection.scope))
-        self._system = parts_of(connection).system
+        self._parts = parts_of(connection)
         self._answer: str | None = None
 
     @property
@@ -77,12 +78,23 @@ class CookieSession:
 
     def open(self, signed_in: SignedIn) -> None:
         """Start a new session with the response."""
-        seconds = int((signed_in.expires_at - self._system.clock()).total_seconds())
+        seconds = int((signed_in.expires_at - self._parts.system.clock()).total_seconds())
         self._answer = _set_cookie(self._name, signed_in.secret.reveal(), max(seconds, 0))
 
     def close(self) -> None:
         """End the session with the response."""
         self._answer = _set_cookie(self._name, "", 0)
+
+    async def page_after(self, issuer: str | None) -> str | None:
+        """Return the page on which the person signs out of where they came from too, or None.
+
+        :param issuer: the identity provider that the session was opened through; None for a password.
+        """
+        identity, public = self._parts.identity, self._parts.settings.public
+        comes_from = None if identity.issuer is None else identity.issuer.name
+        if not identity.with_each_request and (issuer is None or issuer != comes_from):
+            return None
+        return await identity.sign_out(None if public is None else public.url("/"))
 
     def answer(self, response: Response) -> None:
         """Set or delete the cookie on the response."""

@@ -5,8 +5,19 @@ Give one of them to :func:`spacekey.server.app.build_app`, or extend :class:`Ide
 
 from spacekey.resolvers.accounts.outside import Issuer, Person
 
+from .header import TrustedHeader
 from .host import HostSession
+from .openid import OpenIDConnect
 from .passwords import Passwords
-from .protocol import Identity
+from .protocol import Identity, SignInRejected
 
-__all__ = ["HostSession", "Identity", "Issuer", "Passwords", "Person"]
+__all__ = [
+    "HostSession",
+    "Identity",
+    "Issuer",
+    "OpenIDConnect",
+    "Passwords",
+    "Person",
+    "SignInRejected",
+    "TrustedHeader",
+]

@@ -44,7 +44,7 @@ class HostSession(Identity):
         self._read = read
         self.issuer = checked_issuer(issuer, domains)
         self.sign_in_url = _checked_url("sign_in_url", sign_in_url)
-        self.sign_out_url = _checked_url("sign_out_url", sign_out_url)
+        self._sign_out_url = _checked_url("sign_out_url", sign_out_url)
 
     async def person(self, connection: HTTPConnection) -> Person | None:
         """Return the person whom the host's session belongs to.
@@ -55,6 +55,10 @@ class HostSession(Identity):
         if found is not None and not isinstance(found, Person):
             raise ConfigurationError(f"the function of HostSession returned a {type(found).__name__}, and no Person")
         return found
+
+    async def sign_out(self, back: str | None) -> str | None:
+        """Return the host's own sign-out page."""
+        return self._sign_out_url
 
 
 def _checked_url(name: str, url: str | None) -> str | None:

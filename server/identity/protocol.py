@@ -8,10 +8,16 @@ from typing import Protocol, runtime_checkable
 
 from starlette.requests import HTTPConnection
 
-from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable, SpacekeyError
 from spacekey.resolvers.accounts.outside import EVERY_DOMAIN, Issuer, Person
 
+from .flow import Flow
+
 ISSUER_LENGTH_MAX = 255
+
+
+class SignInRejected(SpacekeyError):
+    """Error of a sign-in from outside that is not accepted. The message is for the person, and holds no secret."""
 
 
 @runtime_checkable
@@ -33,19 +39,37 @@ class Identity(Protocol):
     takes_passwords: bool = False
     """Whether accounts with a password can sign in too."""
 
+    at_provider: bool = False
+    """Whether a button on the dashboard's sign-in page leads to :meth:`authorization_url`."""
+
+    title: str | None = None
+    """What that button says after "Sign in with"."""
+
     sign_in_url: str | None = None
     """The page on which people sign in if it is not the dashboard's, such as the host application's."""
-
-    sign_out_url: str | None = None
-    """The page to which the dashboard goes after signing out, such as the host application's own sign-out."""
 
     @abstractmethod
     async def person(self, connection: HTTPConnection) -> Person | None:
         """Return who sent a request, or None.
 
         :raises ServiceUnavailable: if that cannot be told now; the request is answered with 503.
+        :raises SignInRejected: if the request ends a sign-in that is not accepted.
         """
         ...
+
+    async def authorization_url(self, flow: Flow) -> str:
+        """Return the provider's address at which a sign-in begins.
+
+        :raises ServiceUnavailable: if the provider does not answer.
+        """
+        raise ServiceUnavailable("there is no provider")
+
+    async def sign_out(self, back: str | None) -> str | None:
+        """Return the page on which a person signs out there too, such as the host application's, or None.
+
+        :param back: the address to which that page may lead back.
+        """
+        return None
 
     async def aclose(self) -> None:
         """Close what was opened."""

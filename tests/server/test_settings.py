@@ -13,6 +13,8 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.product_file import load_products
 from spacekey.domain.public_url import PublicUrl
 from spacekey.domain.secret import Secret
+from spacekey.server.identity import OpenIDConnect, Passwords, TrustedHeader
+from spacekey.server.identity.from_settings import identity_of
 from spacekey.server.limits import build_limiter
 from spacekey.server.metrics import Metrics
 from spacekey.server.settings import (
@@ -76,7 +78,81 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_IDLE_SECONDS", ".", "such as 10 or 0.5"),
     ("SPACEKEY_WORKERS", "0", "from 1 to 256"),
     ("SPACEKEY_WORKERS", "auto", "from 1 to 256"),
+    ("SPACEKEY_OIDC_CLIENT_ID", "x", "SPACEKEY_OIDC_ISSUER"),
+    ("SPACEKEY_OIDC_ROLES", "admins=ws_1:owner", "value=ws_…:role"),
+    ("SPACEKEY_OIDC_ROLES", "admins", "'admins' is not of the form"),
+    ("SPACEKEY_PASSWORD_SIGN_IN", "0", "SPACEKEY_OIDC_ISSUER"),
+    ("SPACEKEY_PASSWORD_SIGN_IN", "no", "write 1"),
+    ("SPACEKEY_IDENTITY_PROXIES", "10.0.0.1", "SPACEKEY_IDENTITY_HEADER"),
+    ("SPACEKEY_IDENTITY_DOMAINS", "example.com", "SPACEKEY_IDENTITY_HEADER"),
 ]
+
+WORKSPACE = f"ws_{'0' * 26}"
+OIDC = {
+    "SPACEKEY_PUBLIC_URL": "https://keys.example.com",
+    "SPACEKEY_OIDC_ISSUER": "https://id.example.com/realms/acme",
+    "SPACEKEY_OIDC_CLIENT_ID": "spacekey",
+    "SPACEKEY_OIDC_CLIENT_SECRET": "s3cret",
+    "SPACEKEY_OIDC_DOMAINS": "Acme.example, bücher.example",
+    "SPACEKEY_OIDC_TITLE": "Acme",
+    "SPACEKEY_OIDC_SCOPES": "openid email groups",
+    "SPACEKEY_OIDC_ROLE_CLAIM": "groups",
+    "SPACEKEY_OIDC_ROLES": f"admins={WORKSPACE}:owner, a=b={WORKSPACE}:viewer",
+    "SPACEKEY_PASSWORD_SIGN_IN": "0",
+}
+HEADER = {
+    "SPACEKEY_IDENTITY_HEADER": "X-Forwarded-User",
+    "SPACEKEY_IDENTITY_HEADER_NAME": "X-Name",
+    "SPACEKEY_IDENTITY_HEADER_EMAIL": "X-Email",
+    "SPACEKEY_IDENTITY_PROXIES": "10.0.0.7, fd00::/8",
+    "SPACEKEY_IDENTITY_DOMAINS": "acme.example",
+}
+
+
+def test_a_provider_is_made_of_its_settings() -> None:
+    settings = Settings.from_environ(OIDC)
+    identity = identity_of(settings)
+    assert isinstance(identity, OpenIDConnect)
+    assert (identity.title, identity.takes_passwords) == ("Acme", False)
+    assert identity.issuer is not None
+    assert identity.issuer.name == OIDC["SPACEKEY_OIDC_ISSUER"]
+    assert sorted(identity.issuer.domains) == ["acme.example", "xn--bcher-kva.example"]
+    assert settings.oidc_roles == (("admins", WORKSPACE, "owner"), ("a=b", WORKSPACE, "viewer"))
+    assert "s3cret" not in repr(settings)
+
+
+def test_a_proxys_header_is_made_of_its_settings() -> None:
+    assert isinstance(identity_of(Settings.from_environ(HEADER)), TrustedHeader)
+    assert isinstance(identity_of(Settings.from_environ({})), Passwords)
+
+
+@pytest.mark.parametrize(
+    ("base", "variable", "value", "remedy"),
+    [
+        (OIDC, "SPACEKEY_OIDC_ISSUER", "http://id.example.com", "https://"),
+        (OIDC, "SPACEKEY_OIDC_CLIENT_ID", "", "write the id"),
+        (OIDC, "SPACEKEY_OIDC_DOMAINS", "ada@acme.example", "not a domain"),
+        (OIDC, "SPACEKEY_OIDC_DOMAINS", "*", "not a domain"),
+        (OIDC, "SPACEKEY_OIDC_SCOPES", "email", "'openid' is needed"),
+        (OIDC, "SPACEKEY_OIDC_ROLES", "", "go together"),
+        (OIDC, "SPACEKEY_OIDC_ROLE_CLAIM", "", "go together"),
+        (OIDC, "SPACEKEY_PUBLIC_URL", "", "sends people back"),
+        (OIDC, "SPACEKEY_IDENTITY_HEADER", "X-User", "people come from one place"),
+        (HEADER, "SPACEKEY_IDENTITY_HEADER", "X_Forwarded_User", "name of a header"),
+        (HEADER, "SPACEKEY_IDENTITY_HEADER", "Cookie", "browsers set"),
+        (HEADER, "SPACEKEY_IDENTITY_PROXIES", "", "write the addresses"),
+        (HEADER, "SPACEKEY_IDENTITY_PROXIES", "proxy", "such as 10.0.0.0/8"),
+        (HEADER, "SPACEKEY_IDENTITY_PROXIES", "0.0.0.0/0", "every address"),
+        (HEADER, "SPACEKEY_IDENTITY_DOMAINS", "*", "not a domain"),
+    ],
+)
+def test_a_wrong_way_to_sign_in_names_the_variable_and_the_remedy(
+    base: dict[str, str], variable: str, value: str, remedy: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        identity_of(Settings.from_environ(base | {variable: value}))
+    assert str(caught.value).startswith(f"{variable}: ")
+    assert remedy in str(caught.value)
 
 
 @pytest.mark.parametrize(("variable", "value", "remedy"), WRONG)
@@ -227,7 +303,13 @@ def test_no_setting_has_the_name_of_a_service_link() -> None:
     assert clashing == {"SPACEKEY_PORT"}  # told apart by its value
 
 
-@pytest.mark.parametrize("variable", sorted(set(variable_names()) - {"SPACEKEY_OWNER_PASSWORD"}))
+SECRETS = {"SPACEKEY_OWNER_PASSWORD", "SPACEKEY_OIDC_CLIENT_SECRET"}
+NEEDED = {f"SPACEKEY_{name}" for name in ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_ROLE_CLAIM", "OIDC_ROLES")}
+NEEDED |= {"SPACEKEY_IDENTITY_HEADER", "SPACEKEY_IDENTITY_PROXIES"}
+"""Settings that others of theirs do not go without."""
+
+
+@pytest.mark.parametrize("variable", sorted(set(variable_names()) - SECRETS))
 def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Path) -> None:
     values = {
         "SPACEKEY_DATABASE_URL": "sqlite:///other.db",
@@ -258,13 +340,22 @@ def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Pat
         "SPACEKEY_OPERATOR": "Ada",
         "SPACEKEY_DATABASE_SCHEMA": "keys",
         "SPACEKEY_CORS_ORIGINS": "https://app.example.com",
+        **OIDC,
+        **HEADER,
     }
     beside = {"SPACEKEY_DATABASE_URL": "postgresql://host/db"} if variable == "SPACEKEY_DATABASE_SCHEMA" else {}
+    for group in (OIDC, HEADER):
+        if variable in group and variable != "SPACEKEY_PUBLIC_URL":
+            beside = {name: value for name, value in group.items() if name != variable}
     file = tmp_path / "value"
     file.write_bytes(codecs.BOM_UTF8 + values[variable].encode() + b"\r\n")
     read = Settings.from_environ({f"{variable}_FILE": str(file), **beside})
     assert read == Settings.from_environ({variable: values[variable], **beside})
-    assert read != Settings.from_environ(beside)
+    if variable in NEEDED:
+        with pytest.raises(ConfigurationError):
+            Settings.from_environ(beside)
+    else:
+        assert read != Settings.from_environ(beside)
 
 
 def test_a_password_from_a_file_has_no_line_end_and_keeps_its_blanks(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -97,9 +97,15 @@ async def served(
 
 
 @contextmanager
-def on_a_socket(settings: Settings, *, schema: strawberry.Schema | None = None) -> Iterator[str]:
-    """The server on a free port of this machine, in a thread; gives its address."""
+def on_a_socket(
+    settings: Settings | Callable[[str], Settings], *, schema: strawberry.Schema | None = None
+) -> Iterator[str]:
+    """The server on a free port of this machine, in a thread; gives its address.
+
+    :param settings: also a function of that address, for settings in which it stands.
+    """
     listening = listening_socket("127.0.0.1", 0)
+    settings = settings(address_of(listening)) if callable(settings) else settings
     started = threading.Event()
 
     class Server(uvicorn.Server):

@@ -79,6 +79,10 @@ class Jar:
         """Forget the session."""
         self.closed = True
 
+    async def page_after(self, issuer: str | None) -> str | None:
+        """No page besides the dashboard's."""
+        return None
+
 
 @dataclass
 class World:
