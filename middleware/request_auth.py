@@ -90,6 +90,8 @@ class Settings:
     flood: RefusalFlood | None = None
     metering: Metering | None = None
     rechecker: Rechecker = field(default_factory=Rechecker)
+    ignores_undeclared: bool = False
+    """Whether a connection has a user only once a route with a declaration is reached."""
 
     async def workspace_of_space(self, space_id: str) -> str | Unavailable | None:
         """Return the workspace that owns a space; None if the app does not say, or there is no such space."""
@@ -146,7 +148,9 @@ class RequestAuth:
         "_also_admitted",
         "_copies",
         "_has_received",
+        "_is_inner",
         "_is_open",
+        "_is_untouched",
         "_lock",
         "_outcome",
         "_receive",
@@ -187,12 +191,26 @@ class RequestAuth:
         """Charges and counts the connection; None until its credentials are verified, and if nothing is metered."""
         self.stream: WatchedStream | None = None
         """Messages between server and app, if the connection lasts: a WebSocket, or a response in several parts."""
-        if "user" not in scope or KEY in scope:  # another middleware's user is kept, see _settle()
+        self._is_inner = KEY in scope  # of two TokenMiddlewares, and then takes over
+        self._is_untouched = settings.ignores_undeclared
+        if not self._is_untouched:
+            self._set_anonymous(scope)
+        scope[KEY] = self
+
+    def _set_anonymous(self, scope: Scope) -> None:
+        """Make the unauthenticated user the scope's, unless another middleware has set one; see :meth:`_settle`."""
+        if "user" not in scope or self._is_inner:
             scope["user"] = ANONYMOUS
             scope["auth"] = NO_CREDENTIALS
         elif "auth" not in scope:
             scope["auth"] = NO_CREDENTIALS
-        scope[KEY] = self
+
+    def _touch(self, scope: Scope) -> None:
+        """Give the connection a user, now that it has reached the first route with a declaration."""
+        self._is_untouched = False
+        self._set_anonymous(self._scope)
+        if scope is not self._scope:
+            self._set_anonymous(scope)
 
     @property
     def realm(self) -> str:
@@ -268,6 +286,8 @@ class RequestAuth:
             scope = self._scope
         elif scope is not self._scope:
             self.enter(scope)
+        if self._is_untouched:
+            self._touch(scope)
         if access is self.admitted and (not access.spaces or self._admitted_at == scope.get("path_params")):
             return True
         requirement = access if isinstance(access, Requirement) else None
@@ -303,6 +323,8 @@ class RequestAuth:
         scope = self._scope if scope is None else scope
         path_params = dict(scope.get("path_params") or {})  # now, since others may be authorized during an await
         self.enter(scope)
+        if self._is_untouched:
+            self._touch(scope)
         if access is self.admitted and (not access.spaces or self._admitted_at == path_params):
             return None
         if requirement is None and access == PUBLIC:

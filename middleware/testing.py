@@ -120,9 +120,10 @@ def issue_token(
 
 
 def undeclared_routes(app: ASGIApp) -> list[str]:
-    """Return the routes for which the app would not start, such as ``["GET /jobs"]``; empty if all are declared.
+    """Return the routes without a rule, such as ``["GET /jobs"]``; empty if all are declared.
 
-    For a test that no route was forgotten: it needs no server, no lifespan and no verifier that answers.
+    For a test that no route was forgotten, and for a list of what is left to do where ``undeclared`` is ``"ignore"`` or
+    ``"optional"``: it needs no server, no lifespan and no verifier that answers.
 
     :param app: the app to look at.
     :raises ConfigurationError: for anything else that would keep the app from starting, such as a rule that names a

@@ -18,7 +18,8 @@ from spacekey.middleware.limits.limiter import Limiter
 from spacekey.middleware.limits.rate_limiting import RateLimiting
 from spacekey.middleware.long_lived.recheck import RECHECK_SECONDS, ConnectionEnded, Rechecker
 from spacekey.middleware.long_lived.streams import WatchedWebSocket
-from spacekey.middleware.routing.policy import RoutePolicy
+from spacekey.middleware.routing.policy import RoutePolicy, Undeclared
+from spacekey.middleware.routing.table import RuleKey
 from spacekey.middleware.rules.requirement import PUBLIC, Declaration
 from spacekey.middleware.usage.meter import Metering
 from spacekey.middleware.verifiers.wrapper import as_verifier
@@ -56,9 +57,13 @@ class TokenMiddleware:
         is logged and does not affect the request.
     :param resolve_workspace: returns the workspace id of a space id. With it, workspace tokens may satisfy rules that
         bind a path parameter to a space; without it, only the space's own tokens do.
-    :param rules: (method, path template) → rule, for endpoints that cannot be edited. Method ``*`` is any,
-        ``WEBSOCKET`` a WebSocket; the path is as routed, mounts included: ``("POST", "/v1/jobs/{job_id}")``.
-    :param deny_by_default: whether undeclared routes fail start-up and answer 403; else they count as ``optional``.
+    :param rules: rules for endpoints that cannot be edited: (method, path template) → rule. Method ``*`` is any,
+        ``WEBSOCKET`` a WebSocket; the path is as routed, mounts included: ``("POST", "/v1/jobs/{job_id}")``. A path
+        that ends with ``/**`` stands for itself and all routes below it. A string is the name of a route, such as
+        ``"openapi"``. The most specific entry counts, and it holds in addition to what the endpoint declares.
+    :param undeclared: what happens to routes without a rule. ``"deny"``: the app does not start, and they answer 403;
+        ``"optional"``: they count as ``optional``; ``"ignore"``: they are left alone, so that no credentials are read
+        and no user is set. The last two are logged at the start.
     :param known_scopes: a rule that names any other scope fails start-up. None takes the verifier's own, if it has
         some, as ``DatabaseVerifier`` has its products', unless there is a ``fallback_authenticator``, which may bring
         others.
@@ -88,8 +93,8 @@ class TokenMiddleware:
         allowed_origins: Collection[str] | None = (),
         on_result: Observer | None = None,
         resolve_workspace: ResolveWorkspace | None = None,
-        rules: Mapping[tuple[str, str], Declaration] | None = None,
-        deny_by_default: bool = True,
+        rules: Mapping[RuleKey, Declaration] | None = None,
+        undeclared: Undeclared = "deny",
         known_scopes: Collection[str] | None = None,
         limits: Limiter | RateLimiting | None = None,
         usage: UsageCounter | None = None,
@@ -127,9 +132,10 @@ class TokenMiddleware:
             limiting.flood,
             metering,
             Rechecker(recheck_seconds, timeout=timeout),
+            undeclared == "ignore",
         )
         known = None if known_scopes is None else checked_scopes("known_scopes", known_scopes)
-        self.policy = RoutePolicy(self, {} if rules is None else rules, deny_by_default, known)
+        self.policy = RoutePolicy(self, {} if rules is None else rules, undeclared, known)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         policy = self.policy

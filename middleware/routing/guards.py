@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from spacekey.middleware.request_auth import KEY, RequestAuth, auth_of
 from spacekey.middleware.responses import refuse
 from spacekey.middleware.rules.marks import set_mark
-from spacekey.middleware.rules.requirement import Access
+from spacekey.middleware.rules.requirement import IGNORED, Access
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -46,6 +46,8 @@ class Guard:
         access = self.access
         if self._by_method is not None:
             access = self._by_method[scope.get("method")]
+            if access is IGNORED:
+                return self.app(scope, receive, send)
         auth = scope.get(KEY)
         if access is not None and isinstance(auth, RequestAuth) and auth.authorize_cached(access, scope):
             return self.app(scope, receive, send)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import partial
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.routing import Router
@@ -16,20 +16,26 @@ from spacekey.domain.suggest import did_you_mean
 from spacekey.middleware.argument_checks import check_event_loop
 from spacekey.middleware.rules.marks import access_of
 from spacekey.middleware.rules.requirement import (
+    IGNORED,
     OPTIONAL,
     PUBLIC,
     Access,
     Declaration,
     Requirement,
-    accesses_from,
     combined,
 )
 
 from .guards import RouteGuard, guard_of, unguarded
 from .routes import ANY, Holder, RouteScan, RouteSnapshot, RouteTarget, own_middleware, routes_as_usual
+from .table import RuleKey, RuleTable, rules_for
+
+Undeclared: TypeAlias = Literal["deny", "optional", "ignore"]
+"""How routes are treated that declare nothing."""
 
 Plan: TypeAlias = dict[str, Access | None]
 """Access by method; None if nothing is declared."""
+
+_TREATED: dict[Undeclared, Access | None] = {"deny": None, "optional": OPTIONAL, "ignore": IGNORED}
 
 log = logging.getLogger("spacekey.middleware")
 
@@ -39,20 +45,26 @@ class RoutePolicy:
 
     :param holder: the middleware; its ``app`` is the app behind it.
     :param rules: the rule table.
-    :param deny_by_default: how undeclared routes are treated; see :class:`~spacekey.middleware.TokenMiddleware`.
+    :param undeclared: how undeclared routes are treated; see :class:`~spacekey.middleware.TokenMiddleware`.
     :param known_scopes: the only scopes that rules may name, or None for any.
+    :raises ConfigurationError: for another value of ``undeclared``.
     """
 
     def __init__(
         self,
         holder: Holder,
-        rules: Mapping[tuple[str, str], Declaration],
-        deny_by_default: bool,
+        rules: Mapping[RuleKey, Declaration],
+        undeclared: Undeclared,
         known_scopes: frozenset[str] | None,
     ) -> None:
+        if undeclared not in _TREATED:
+            raise ConfigurationError(f'undeclared={undeclared!r:.40}: write "deny", "optional" or "ignore"')
         self._holder = holder
-        self._rules = accesses_from(rules)
-        self._undeclared: Access | None = None if deny_by_default else OPTIONAL
+        self._rules = RuleTable.of(rules)
+        self._denies = undeclared == "deny"
+        self._undeclared = _TREATED[undeclared]
+        # With "ignore" a public route needs a guard too: it has an unauthenticated user, and others have none.
+        self._unguarded: set[Access | None] = {IGNORED} if self._undeclared is IGNORED else {PUBLIC}
         self._known_scopes = known_scopes
         self.snapshot = RouteSnapshot()
         """Routes as they were found. If it needs a check, or they differ from it, call :meth:`refresh`."""
@@ -62,29 +74,31 @@ class RoutePolicy:
         """Put the guards in place at the first connection, and again after routes were added or replaced."""
         if self.snapshot.is_stale():
             check_event_loop()
-            for line in self.compile(scope):
+            undeclared = self.compile(scope)
+            for line in undeclared if self._denies else ():
                 log.error("no rule, answered with 403: %s", line)
 
     def compile(self, scope: Scope) -> list[str]:
         """Put the guards in place, and return the undeclared routes, one string each.
 
         :raises RuleError: for an unknown scope, a table entry that matches no route, contradictory declarations, or a
-            rule bound to a path parameter that its path lacks.
+            rule bound to a path parameter that its path lacks; and where undeclared routes are not denied, if one route
+            is reached by two paths of which only one has a rule.
         """
         scan = self._scanned(scope)
         plans: dict[int, tuple[RouteTarget, Plan]] = {}
         undeclared: list[str] = []
-        unused = set(self._rules)
+        self._rules.begin()
         for target in scan.targets:
-            plan = self._planned(target, unused)
+            plan = self._planned(target)
             undeclared += [f"{method} {target.path}" for method in _undeclared_in(plan)]
             earlier = plans.get(target.key)
-            plans[target.key] = (target, plan if earlier is None else _both(earlier[1], plan, target.path))
-        self._refuse_unused(unused, scan)
+            plans[target.key] = (target, plan if earlier is None else self._both(*earlier, target, plan))
+        self._rules.refuse_unused(scan.targets)
         for target, plan in plans.values():
             target.put(partial(self._guarded, plan, target.otherwise))
         self.snapshot = scan.snapshot()
-        return undeclared if self._undeclared is None else []
+        return undeclared
 
     def checked_at_startup(self, scope: Scope, send: Send) -> Send:
         """Return a ``send`` for the lifespan that completes start-up only on asyncio and if every route is declared.
@@ -111,12 +125,17 @@ class RoutePolicy:
     def _check(self, scope: Scope) -> None:
         check_event_loop()
         undeclared = self.compile(scope)
-        if undeclared:
+        if undeclared and self._denies:
             lines = "\n".join(f"  {line}" for line in undeclared)
+            shortest = ", ".join(rules_for(line.partition(" ")[2] for line in undeclared))
             raise ConfigurationError(
                 f"{len(undeclared)} routes have no rule and are not public:\n{lines}\n"
-                "Put requires(…), optional or public on each, or name them in TokenMiddleware(rules=…)."
+                "Put requires(…), optional or public on each, or name them in TokenMiddleware(rules=…), which takes "
+                f'many at once: {shortest}. undeclared="ignore" leaves them as they are.'
             )
+        if undeclared:
+            how = "left alone" if self._undeclared == IGNORED else "open to callers without credentials"
+            log.info("%d routes have no rule and are %s: %s", len(undeclared), how, ", ".join(undeclared))
 
     def _scanned(self, scope: Scope) -> RouteScan:
         """Return the routes behind the middleware or, if they cannot be seen, one target for all of them."""
@@ -133,23 +152,39 @@ class RoutePolicy:
         scan.add_whole(self._holder, access)
         return scan
 
-    def _planned(self, target: RouteTarget, unused: set[tuple[str, str]]) -> Plan:
+    def _planned(self, target: RouteTarget) -> Plan:
         """Return the access to one target by method: its endpoint's declaration and the table's, combined."""
-        table = {method: access for (method, path), access in self._rules.items() if path == target.path}
         open_ended = ANY in target.declared
-        methods = {*target.declared, *(table if open_ended else ())}
-        unused -= {(method, target.path) for method in table if method in methods or method == ANY}
+        methods = {*target.declared, *(self._rules.methods_for(target) if open_ended else ())}
+        self._rules.note_used(target, methods)
         if "GET" in methods and (open_ended or "HEAD" in methods):
             methods.add("HEAD")
-            if "GET" in table:
-                table.setdefault("HEAD", table["GET"])
         plan: Plan = {}
         for method in sorted(methods):
             where = f"{method} {target.path}"
             declared = target.declared.get(method, target.declared.get(ANY))
-            plan[method] = combined(declared, table.get(method, table.get(ANY)), where)
+            plan[method] = combined(declared, self._rules.access_to(target, method), where)
             self._check_one(plan[method], target, where)
         return plan
+
+    def _both(self, one: RouteTarget, first: Plan, other: RouteTarget, second: Plan) -> Plan:
+        """Return the rules of one object reached by two paths: both apply, and undeclared on either is undeclared.
+
+        :raises RuleError: if a rule would thereby be lost.
+        """
+        both: Plan = {}
+        for method in {**first, **second}:
+            declared, also = first.get(method), second.get(method)
+            if declared is None or also is None:
+                if not self._denies and (declared or also):
+                    raise RuleError(
+                        f"'{one.path}' and '{other.path}' are one route, and only one of them has a rule for {method}; "
+                        "give both the same"
+                    )
+                both[method] = None
+            else:
+                both[method] = combined(declared, also, other.path)
+        return both
 
     def _check_one(self, access: Access | None, target: RouteTarget, where: str) -> None:
         if not isinstance(access, Requirement):
@@ -160,19 +195,14 @@ class RoutePolicy:
             near = did_you_mean(parameter, target.parameters)
             raise RuleError(f"{where}: the rule is bound to '{parameter}', which the path does not have.{near}")
 
-    def _refuse_unused(self, unused: set[tuple[str, str]], scan: RouteScan) -> None:
-        known = {f"{method} {target.path}" for target in scan.targets for method in target.declared}
-        for method, path in sorted(unused):
-            entry = f"{method} {path}"
-            raise RuleError(f"the rule table names '{entry}', which is not a route.{did_you_mean(entry, known)}")
-
     def _guarded(self, plan: Plan, otherwise: Access | None, app: ASGIApp) -> ASGIApp:
         earlier = guard_of(app)
         if earlier is not None and earlier.owner is self:
             app = earlier.app
         accesses = {method: self._or_default(access) for method, access in plan.items()}
         rest = self._or_default(plan.get(ANY, otherwise))
-        if all(access == PUBLIC for access in (rest, *accesses.values())):
+        every = {rest, *accesses.values()}
+        if every <= self._unguarded:
             return app
         distinct = set(accesses.values())
         if len(distinct) == 1 and otherwise is None:
@@ -194,13 +224,3 @@ def _undeclared_in(plan: Plan) -> list[str]:
         for method in open_ones
         if not (method == "HEAD" and "GET" in open_ones) and not (method == ANY and len(plan) > 1)
     ]
-
-
-def _both(one: Plan, two: Plan, where: str) -> Plan:
-    """Return the rules of one object reached by two paths: both apply, and undeclared on either is undeclared."""
-    return {
-        method: None
-        if (first := one.get(method)) is None or (second := two.get(method)) is None
-        else combined(first, second, where)
-        for method in {**one, **two}
-    }

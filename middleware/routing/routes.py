@@ -49,6 +49,7 @@ class RouteTarget:
     :param key: equal for two targets that are one object, reached by two paths.
     :param otherwise: the access for undeclared methods; openness if the endpoint itself answers them with 405.
     :param put: puts a guard there; takes a function from the unguarded app to the guarded one.
+    :param name: the route's name as ``url_for`` takes it, ``mount:route`` below a named mount; empty without one.
     """
 
     path: str
@@ -57,6 +58,31 @@ class RouteTarget:
     key: int
     put: Callable[[Wrap], None]
     otherwise: Access | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a route is: the path template so far, its parameters, and the names of the mounts and the route."""
+
+    path: str = ""
+    parameters: frozenset[str] = frozenset()
+    names: tuple[str, ...] = ()
+
+    def below(self, path: str, parameters: Iterable[str] = (), name: object = None) -> Place:
+        """Return a place below this one."""
+        return self._with(self.path + path, parameters, name)
+
+    def on(self, host: str, parameters: Iterable[str], name: object) -> Place:
+        """Return this place on a host."""
+        return self._with(host + self.path, parameters, name)
+
+    def _with(self, path: str, parameters: Iterable[str], name: object) -> Place:
+        named = (*self.names, name) if isinstance(name, str) and name else self.names
+        return Place(path, self.parameters.union(parameters), named)
+
+
+ROOT = Place()
 
 
 @dataclass(slots=True)
@@ -75,89 +101,87 @@ class RouteScan:
     def add_whole(self, holder: Holder, access: Access | None) -> None:
         """Add everything behind a middleware, whose routes cannot be seen, as one target."""
         name = getattr(holder.app, "__qualname__", type(holder.app).__qualname__)
-        self._add(
-            f"/{{path:path}} (all of {name}, whose routes cannot be seen)", {ANY: access}, frozenset(), holder, "app"
-        )
+        place = Place(f"/{{path:path}} (all of {name}, whose routes cannot be seen)")
+        self._add(place, {ANY: access}, holder, "app")
 
-    def router(self, app: Router | Starlette, prefix: str = "", parameters: frozenset[str] = frozenset()) -> RouteScan:
+    def router(self, app: Router | Starlette, place: Place = ROOT) -> RouteScan:
         """Add everything that a router leads to.
 
         :raises ConfigurationError: if routes are nested too deep.
         """
-        if prefix.count("/") > DEPTH_MAX:
-            raise ConfigurationError(f"routes are nested more than {DEPTH_MAX} deep at {prefix[:80]}…")
+        if place.path.count("/") > DEPTH_MAX:
+            raise ConfigurationError(f"routes are nested more than {DEPTH_MAX} deep at {place.path[:80]}…")
         router = app.router if isinstance(app, Starlette) else app
         self.routers[id(router)] = router
         for route in router.routes:
-            self._route(route, prefix, parameters)
-        self._low_priority(router, prefix, parameters)
+            self._route(route, place)
+        self._low_priority(router, place)
         default = unguarded(router.default)
         if getattr(default, "__self__", None) is not router or not of_a_framework(default):
-            declared = {ANY: access_of(default)}
-            self._add(f"{prefix}/{{path:path}}", declared, parameters, router, "default")
+            self._add(place.below("/{path:path}"), {ANY: access_of(default)}, router, "default")
         return self
 
-    def _route(self, route: object, prefix: str, parameters: frozenset[str]) -> None:
+    def _route(self, route: object, place: Place) -> None:
         as_usual = isinstance(route, BaseRoute) and of_a_framework(type(route).handle)
         if isinstance(route, Mount) and as_usual:
-            inner = parameters | route.param_convertors.keys()
-            self._mounted(route, getattr(route, "_base_app", route.app), prefix + route.path, inner)
+            inner = place.below(route.path, route.param_convertors, route.name)
+            self._mounted(route, getattr(route, "_base_app", route.app), inner)
         elif isinstance(route, Host) and as_usual:
-            self._mounted(route, route.app, route.host + prefix, parameters | route.param_convertors.keys())
+            self._mounted(route, route.app, place.on(route.host, route.param_convertors, route.name))
         elif isinstance(route, Route | WebSocketRoute) and as_usual:
-            known = parameters | route.param_convertors.keys()
             declared = declared_by(route)
             by_handler = isinstance(route.endpoint, type) and ANY not in declared and not route_methods(route)
-            self._add(prefix + route.path, declared, known, route, "app", PUBLIC if by_handler else None)
+            here = place.below(route.path, route.param_convertors, route.name)
+            self._add(here, declared, route, "app", PUBLIC if by_handler else None)
         elif hasattr(route, "effective_candidates"):
-            self._included(route, prefix, parameters)
+            self._included(route, place)
         elif isinstance(route, BaseRoute):
-            self._opaque_route(route, prefix, parameters)
+            self._opaque_route(route, place)
 
-    def _included(self, included: Any, prefix: str, parameters: frozenset[str]) -> None:
+    def _included(self, included: Any, place: Place) -> None:
         """Add FastAPI's ``include_router``, which makes its own copies of the routes, once for each inclusion."""
         self.lists.append(included.original_router.routes)
         self.versions.append(included.original_router._get_routes_version)
         for each in included.effective_candidates():
             if hasattr(each, "effective_candidates"):
-                self._included(each, prefix, parameters)
+                self._included(each, place)
             elif each.starlette_route is not None:
-                self._route(each.starlette_route, prefix, parameters)
+                self._route(each.starlette_route, place)
             else:
-                known = parameters | each.param_convertors.keys()
-                self._add(prefix + each.path, declared_by(each), known, each, "app")
+                here = place.below(each.path, each.param_convertors, getattr(each, "name", None))
+                self._add(here, declared_by(each), each, "app")
 
-    def _low_priority(self, router: Any, prefix: str, parameters: frozenset[str]) -> None:
+    def _low_priority(self, router: Any, place: Place) -> None:
         """Add FastAPI's frontends: files that are served if no route matches."""
         routes: list[BaseRoute] | None = getattr(router, "_low_priority_routes", None)
         if routes is not None:
             self.lists.append(routes)
         for route in routes or ():
-            self._opaque_route(route, prefix, parameters)
+            self._opaque_route(route, place)
         for included in router.routes:
             if hasattr(included, "effective_low_priority_routes"):
                 for each in included.effective_low_priority_routes():
-                    path = f"{prefix}{each.frontend_prefix}/<{type(each.original_route).__name__}>"
-                    self._add(path, {ANY: None}, parameters, each, "app")
+                    path = f"{each.frontend_prefix}/<{type(each.original_route).__name__}>"
+                    self._add(place.below(path), {ANY: None}, each, "app")
 
-    def _mounted(self, route: Mount | Host, app: ASGIApp, path: str, parameters: frozenset[str]) -> None:
+    def _mounted(self, route: Mount | Host, app: ASGIApp, place: Place) -> None:
         app = unguarded(app)
         access = access_of(app) or own_middleware(app)
         if access is None and isinstance(app, Router | Starlette) and routes_as_usual(app):
-            self.router(app, path, parameters)
+            self.router(app, place)
         else:
-            self._add(path, {ANY: access}, parameters, route, "app")
+            self._add(place, {ANY: access}, route, "app")
 
-    def _opaque_route(self, route: BaseRoute, prefix: str, parameters: frozenset[str]) -> None:
+    def _opaque_route(self, route: BaseRoute, place: Place) -> None:
         """Add a route of an unknown kind, to be guarded as a whole."""
-        path = prefix + str(getattr(route, "path", f"/<{type(route).__name__}>"))
-        self._add(path, {ANY: access_of(route)}, parameters, route, "handle")
+        path = str(getattr(route, "path", f"/<{type(route).__name__}>"))
+        here = place.below(path, name=getattr(route, "name", None))
+        self._add(here, {ANY: access_of(route)}, route, "handle")
 
     def _add(
         self,
-        path: str,
+        place: Place,
         declared: dict[str, Access | None],
-        parameters: frozenset[str],
         holder: Any,
         attribute: str,
         otherwise: Access | None = None,
@@ -165,7 +189,8 @@ class RouteScan:
         def put(wrap: Wrap) -> None:
             setattr(holder, attribute, wrap(getattr(holder, attribute)))
 
-        self.targets.append(RouteTarget(path, declared, parameters, id(holder), put, otherwise))
+        name = ":".join(place.names)
+        self.targets.append(RouteTarget(place.path, declared, place.parameters, id(holder), put, otherwise, name))
 
 
 def declared_by(route: Any) -> dict[str, Access | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -34,6 +33,12 @@ PUBLIC = Openness("public")
 
 OPTIONAL = Openness("optional")
 """Admits any caller; credentials are verified if they are sent, and invalid ones are refused."""
+
+
+IGNORED = Openness("ignored")
+"""Stands for a route that declares nothing and is left alone: no credentials are read and no user is set.
+
+The middleware gives it to undeclared routes; nothing can be declared to be it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,22 +139,6 @@ def combined(one: Access | None, two: Access | None, where: str) -> Access | Non
     if isinstance(one, Requirement) and isinstance(two, Requirement):
         return one & two
     raise RuleError(f"{where}: is declared {_name(one)} and {_name(two)} at once; keep one")
-
-
-def accesses_from(rules: object) -> dict[tuple[str, str], Access]:
-    """Return a rule table with its methods in capitals.
-
-    :raises RuleError: if it is not a mapping of (method, path) to declarations.
-    """
-    if not isinstance(rules, Mapping):
-        raise RuleError("rules: write a mapping, such as {('GET', '/jobs'): requires('jobs:read')}")
-    table: dict[tuple[str, str], Access] = {}
-    for key, declaration in rules.items():
-        if not isinstance(key, tuple) or len(key) != 2 or not all(isinstance(part, str) for part in key):
-            path = key if isinstance(key, str) else "/jobs"
-            raise RuleError(f"rules: {key!r:.60} is no (method, path): write ('GET', {path!r}), or ('*', {path!r})")
-        table[key[0].upper(), key[1]] = access_from(declaration)
-    return table
 
 
 def _name(access: Access) -> str:

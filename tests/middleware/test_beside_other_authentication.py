@@ -63,7 +63,7 @@ def app_of(order: str | None, **settings: Any) -> Starlette:
     routes.append(Route("/requires", requires("a")(who)))
     routes.append(Route("/theirs", optional(starlette_requires("theirs")(who))))
     sockets = [WebSocketRoute("/socket/public", public(socket)), WebSocketRoute("/socket/optional", optional(socket))]
-    ours = Middleware(TokenMiddleware, verifier=VERIFIER, deny_by_default=False, **settings)
+    ours = Middleware(TokenMiddleware, verifier=VERIFIER, undeclared="optional", **settings)
     theirs = Middleware(AuthenticationMiddleware, backend=Session())
     layers = {"outside": [theirs, ours], "inside": [ours, theirs], None: [ours]}[order]
     return Starlette(routes=[*routes, *sockets], middleware=layers)

@@ -541,7 +541,7 @@ class _Hiding:
 def around(inner: ASGIApp, how: str, outer: type[Starlette] = Starlette) -> tuple[ASGIApp, str]:
     """The app inside another one, behind our middleware."""
     route, prefix = INSIDE[how](inner)
-    middleware = [Middleware(TokenMiddleware, verifier=VERIFIER, deny_by_default=False)]
+    middleware = [Middleware(TokenMiddleware, verifier=VERIFIER, undeclared="optional")]
     return outer(routes=[route], middleware=middleware), prefix
 
 

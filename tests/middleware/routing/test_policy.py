@@ -179,7 +179,7 @@ async def test_an_undeclared_route_is_403_before_anything_runs(name: str) -> Non
 
 
 async def test_undeclared_routes_count_as_optional_when_denial_is_off() -> None:
-    app = app_of(Route("/x", plain), deny_by_default=False)
+    app = app_of(Route("/x", plain), undeclared="optional")
     assert await start_up(app) is None
     assert [await get(app, []), await get(app, bearer(READER)), await get(app, bearer("x"))] == [200, 200, 401]
 
