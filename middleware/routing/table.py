@@ -123,8 +123,9 @@ class RuleTable:
         unused = {(method, path) for path, by_method in every for method in by_method} - self._used
         for method, path in sorted(unused):
             entry = f"{method} {path}"
-            what = "matches no route" if path.endswith(BELOW) else "is not a route"
-            raise RuleError(f"the rule table names '{entry}', which {what}.{did_you_mean(entry, known)}")
+            if path.endswith(BELOW):
+                raise RuleError(f"the rule table names '{entry}', which matches no route.")
+            raise RuleError(f"the rule table names '{entry}', which is not a route.{did_you_mean(entry, known)}")
 
 
 def rules_for(paths: Iterable[str]) -> list[str]:
