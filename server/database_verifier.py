@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -86,6 +86,7 @@ class DatabaseVerifier(Verifier):
         self, system: System, *, environment: str | None, collect_usage: bool, observer: VerifierObserver | None
     ) -> None:
         check_environment(environment)
+        self._closing: Callable[[], Awaitable[None]] | None = None
         self._system, store, clock = system, system.store, system.clock
         self._asking = build_verifier(
             store, system.products, clock, system.default_staleness_seconds, observer=observer, check_schema=True
@@ -145,6 +146,8 @@ class DatabaseVerifier(Verifier):
 
     async def aclose(self) -> None:
         """Write pending usage and refusals, for a bounded time, and close all connections."""
+        if self._closing is not None:
+            await self._closing()
         if self.usage is not None:
             await self.usage.aclose()
         if self._writing is not None:
@@ -179,13 +182,17 @@ def verifier_on(
     environment: str | None = None,
     collect_usage: bool = True,
     observer: VerifierObserver | None = None,
+    closing: Callable[[], Awaitable[None]] | None = None,
 ) -> DatabaseVerifier:
     """Return a verifier on a system's store and products. Closing it closes the store.
+
+    :param closing: is called first when it is closed.
 
     The other arguments are those of :class:`DatabaseVerifier`.
     """
     made = DatabaseVerifier.__new__(DatabaseVerifier)
     made._set_up(system, environment=environment, collect_usage=collect_usage, observer=observer)
+    made._closing = closing
     return made
 
 

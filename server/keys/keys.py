@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from spacekey.domain.clock import WallClock, utc_now
 from spacekey.domain.errors import ConfigurationError
@@ -17,14 +18,23 @@ from spacekey.middleware.argument_checks import check_environment
 from spacekey.middleware.verifiers.cached import VerifierObserver
 
 with extra("spacekey[server]"):
-    from spacekey.server.build import embedded_system
+    from spacekey.server.build import build_parts, embedded_system
 
 from spacekey.server.database_verifier import DatabaseVerifier, verifier_on
+from spacekey.server.settings import Settings
 
 from .inside import Inside
 from .reports import Audit, Usage
 from .tokens import Tokens
 from .workspaces import Spaces, Workspaces
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
+
+    from spacekey.server.identity import Identity
+
+    from .mounted import MountedApp
 
 
 class Keys:
@@ -70,6 +80,7 @@ class Keys:
         self._environment = environment
         self._collect_usage = collect_usage
         self._observer = observer
+        self._apps: list[MountedApp] = []
         self.workspaces = Workspaces(self._inside)
         """The tenants of the loaded products."""
         self.spaces = Spaces(self._inside)
@@ -92,7 +103,62 @@ class Keys:
             environment=self._environment,
             collect_usage=self._collect_usage,
             observer=self._observer,
+            closing=self._stop_apps,
         )
+
+    def app(
+        self,
+        *,
+        identity: Identity | None = None,
+        public_url: str | None = None,
+        cors_origins: Iterable[str] = (),
+    ) -> ASGIApp:
+        """Return the dashboard and the APIs as an ASGI app, to be mounted at any path, over the same engine.
+
+        It starts with its first request, because a mounted app is not told when its server starts, and ends when these
+        keys are closed. With :meth:`lifespan` it starts and ends with your app. ::
+
+            app.mount("/keys", keys.app(identity=HostSession(read)))
+
+        :param identity: where its people come from, such as ``HostSession`` for those who are signed in to your app;
+            None for accounts of its own with passwords.
+        :param public_url: the address of the mount in browsers, as in ``SPACEKEY_PUBLIC_URL``; by default taken from
+            each request.
+        :param cors_origins: as in ``SPACEKEY_CORS_ORIGINS``, for pages that call the APIs from another origin.
+        :raises ConfigurationError: if an argument cannot be used.
+        """
+        # An application without the dashboard need not load GraphQL.
+        from spacekey.server.app import build_app
+
+        from .mounted import MountedApp
+
+        system = self._inside.unprepared
+        settings = Settings(
+            database_url=system.store.url.render_as_string(hide_password=False),
+            database_schema=system.store.schema,
+            public_url=public_url,
+            cors_origins=tuple(cors_origins),
+        )
+
+        def build() -> Starlette:
+            return build_app(settings, parts=build_parts(settings, system, identity=identity))
+
+        made = MountedApp(build)
+        self._apps.append(made)
+        return made
+
+    @asynccontextmanager
+    async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
+        """Start with your app and close with it: ``FastAPI(lifespan=keys.lifespan)``.
+
+        :param _app: your app, which Starlette passes.
+        :raises ConfigurationError: PostgreSQL has another version's schema; says what to do.
+        :raises ServiceUnavailable: the database does not answer.
+        """
+        async with self:
+            for one in self._apps:
+                await one.start()
+            yield
 
     async def migrate(self) -> None:
         """Apply all missing migrations, or none; for PostgreSQL, as ``spacekey migrate`` does.
@@ -109,7 +175,12 @@ class Keys:
         if "verifier" in vars(self):
             await self.verifier.aclose()  # closes the store too
         else:
+            await self._stop_apps()
             await self._inside.unprepared.store.aclose()
+
+    async def _stop_apps(self) -> None:
+        for one in self._apps:
+            await one.stop()
 
     async def __aenter__(self) -> Self:
         """Check the database, and migrate it if it is SQLite.
