@@ -21,7 +21,7 @@ from support.pages import PAGES, ROOT, blocks_of
 pytestmark = pytest.mark.sampled(2)
 
 RUN = {"python", "console", "js"}
-SHOWN = {"graphql", "json", "sh", "text", "toml"}
+SHOWN = {"graphql", "json", "nginx", "sh", "text", "toml"}  # tests/e2e/test_nginx.py runs the configuration
 
 _INLINE = re.compile(r"`(spacekey [a-z][^`]*)`")
 
