@@ -152,7 +152,10 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
             ),
         ),
     ),
-    ("FastAPI", (("spacekey.middleware.fastapi", ("RequireScopes", "declare_docs")),)),
+    (
+        "FastAPI",
+        (("spacekey.middleware.fastapi", ("RequireScopes", "OptionalPrincipal", "declare_docs", "document_rules")),),
+    ),
     (
         "GraphQL",
         (

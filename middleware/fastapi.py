@@ -8,7 +8,8 @@ If TokenMiddleware sees the route, it refuses before the body is read; the depen
 """
 
 import inspect
-from typing import NoReturn
+import re
+from typing import Any, NoReturn
 
 from starlette.requests import HTTPConnection
 from starlette.routing import Route
@@ -25,12 +26,14 @@ with extra("fastapi"):
     from fastapi.security.base import SecurityBase
 
 from spacekey.middleware.routing.endpoints import as_exception, decorator, requires
+from spacekey.middleware.routing.routes import ANY
 from spacekey.middleware.rules.marks import set_mark
-from spacekey.middleware.rules.requirement import Declaration, Requirement, access_from
+from spacekey.middleware.rules.requirement import OPTIONAL, Declaration, Openness, Requirement, access_from
 
 from .request_auth import auth_of
+from .token_middleware import middleware_of
 
-__all__ = ["RequireScopes", "declare_docs"]
+__all__ = ["OptionalPrincipal", "RequireScopes", "declare_docs", "document_rules"]
 
 
 class _Bearer(SecurityBase):
@@ -44,32 +47,15 @@ class _Bearer(SecurityBase):
         """Do nothing: :class:`_ScopeCheck` decides."""
 
 
-class RequireScopes(params.Security):
-    """FastAPI dependency that requires scopes, and gives the principal where it annotates an argument::
-
-        @app.get("/jobs", dependencies=[RequireScopes("jobs:read")])
-
-        @app.get("/me")
-        async def me(caller: Annotated[Principal, RequireScopes()]): …
-
-    The OpenAPI document shows the scopes of the rule's first alternative, which always suffice. In tests,
-    ``app.dependency_overrides`` takes its ``dependency``.
-
-    :param parts: scopes and rules, as for ``requires``.
-    :param space_param: the name of a path parameter; the token must belong to the space that it identifies.
-    :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
-    :raises RuleError: for a string that is not a scope name.
-    """
-
-    def __init__(self, *parts: str | Rule, space_param: str | None = None, environment: str | None = None) -> None:
-        super().__init__(_ScopeCheck(requires(*parts, space_param=space_param, environment=environment)))
+class _Marker(params.Security):
+    """A dependency by itself, which goes into no ``Depends(…)``."""
 
     def __call__(self) -> NoReturn:
         """Refuse to be inside ``Depends(…)``, where FastAPI asks for a callable.
 
         :raises ConfigurationError: always.
         """
-        raise ConfigurationError(_BY_ITSELF)
+        raise ConfigurationError(_by_itself(type(self).__name__))
 
     def __getattr__(self, name: str) -> NoReturn:
         """Refuse in the same way when FastAPI asks for the signature of what is inside ``Depends(…)``.
@@ -77,14 +63,77 @@ class RequireScopes(params.Security):
         :raises ConfigurationError: for a signature.
         """
         if name == "__signature__":
-            raise ConfigurationError(_BY_ITSELF)
+            raise ConfigurationError(_by_itself(type(self).__name__))
         raise AttributeError(name)
 
 
-_BY_ITSELF = (
-    "RequireScopes(…) inside Depends(…) or Security(…): it is a dependency by itself; write "
-    "dependencies=[RequireScopes(…)] or Annotated[Principal, RequireScopes(…)]"
-)
+class RequireScopes(_Marker):
+    """FastAPI dependency that requires scopes, and gives the principal where it annotates an argument::
+
+        @app.get("/jobs", dependencies=[RequireScopes("jobs:read")])
+
+        @app.get("/me")
+        async def me(caller: Annotated[Principal, RequireScopes()]): …
+
+    The OpenAPI document shows the scopes of the rule's first alternative, which always suffice, or all of it after
+    :func:`document_rules`.
+
+    :param parts: scopes and rules, as for ``requires``.
+    :param space_param: the name of a path parameter; the token must belong to the space that it identifies.
+    :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
+    :param cost: what a request costs of the token's limit (see docs/how-to/limits.md): 1 by default, 0 if it is free.
+    :raises RuleError: for a string that is not a scope name, or a negative cost.
+    """
+
+    def __init__(
+        self,
+        *parts: str | Rule,
+        space_param: str | None = None,
+        environment: str | None = None,
+        cost: int | None = None,
+    ) -> None:
+        super().__init__(_ScopeCheck(requires(*parts, space_param=space_param, environment=environment, cost=cost)))
+
+
+class OptionalPrincipal(_Marker):
+    """FastAPI dependency that declares a route ``optional``, and gives the principal or None::
+
+        @app.get("/")
+        async def home(caller: Annotated[Principal | None, OptionalPrincipal()]): …
+
+    Credentials are verified if they are sent, and invalid ones are rejected. On a route that requires scopes as well,
+    it gives the principal.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_OptionalCheck())
+
+
+class _OptionalCheck:
+    """What FastAPI calls for :class:`OptionalPrincipal`."""
+
+    def __init__(self) -> None:
+        self.__signature__ = inspect.Signature([_keyword("connection", HTTPConnection)])
+        set_mark(self, OPTIONAL)
+
+    async def __call__(self, connection: HTTPConnection) -> Principal | None:
+        """Return the principal, or None for a request without credentials.
+
+        :raises HTTPException: for invalid credentials, as :class:`RequireScopes` does.
+        """
+        scope = connection.scope
+        refusal = await auth_of(scope).authorize(OPTIONAL, scope)
+        if refusal is not None:
+            raise as_exception(refusal, scope)
+        user = scope["user"]
+        return user if isinstance(user, Principal) else None
+
+
+def _by_itself(name: str) -> str:
+    return (
+        f"{name}(…) inside Depends(…) or Security(…): it is a dependency by itself; write "
+        f"dependencies=[{name}(…)] or Annotated[Principal, {name}(…)]"
+    )
 
 
 class _ScopeCheck:
@@ -135,6 +184,95 @@ def declare_docs(app: FastAPI, declaration: Declaration) -> None:
     for route in app.router.routes:
         if isinstance(route, Route) and route.path in paths:
             route.endpoint = declare(route.endpoint)
+
+
+def document_rules(app: FastAPI) -> None:
+    """Show in the OpenAPI document who may call each operation, as ``TokenMiddleware`` enforces it.
+
+    Each operation gets every alternative of its rule, or that authentication is optional, and the responses with which
+    it refuses (400, 401, 403, 429, 503) with their schema. Rules of tables and routers count as well as those of
+    dependencies. What the app says itself about one of these responses stays.
+
+    :param app: the app with the ``TokenMiddleware``. Its routes may still be added after this.
+    """
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        middleware = middleware_of(app)
+        rules = {
+            (method.lower(), _CONVERTOR.sub("}", path)): access
+            for (method, path), access in middleware.policy.accesses({"type": "lifespan", "app": app}).items()
+        }
+        for path, operations in document.get("paths", {}).items():
+            for method, operation in operations.items():
+                access = rules.get((method, path), rules.get((ANY, path)))
+                if isinstance(access, Requirement) or access == OPTIONAL:
+                    _describe(operation, access, is_limited=middleware.settings.metering is not None)
+        components = document.setdefault("components", {})
+        scheme = _Bearer()
+        components.setdefault("securitySchemes", {})[scheme.scheme_name] = scheme.model.model_dump(
+            by_alias=True, exclude_none=True, mode="json"
+        )
+        components.setdefault("schemas", {})[_PROBLEM] = _PROBLEM_SCHEMA
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+
+
+def _describe(operation: dict[str, Any], access: Requirement | Openness, *, is_limited: bool) -> None:
+    name = _Bearer().scheme_name
+    without = [{key: each for key, each in one.items() if key != name} for one in operation.get("security", ())]
+    theirs = [one for one in without if one] or [{}]
+    if isinstance(access, Requirement):
+        ours = [{name: sorted(alternative)} for alternative in access.rule.alternatives]
+    else:
+        ours = [{}, {name: []}]
+    operation["security"] = [{**one, **other} for other in theirs for one in ours]
+    responses = operation.setdefault("responses", {})
+    for status, text in _RESPONSES.items():
+        if (status == "429" and not is_limited) or (status == "403" and not isinstance(access, Requirement)):
+            continue
+        content = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{_PROBLEM}"}}}
+        headers = {header: {"schema": {"type": "string"}} for header in _HEADERS.get(status, ())}
+        responses.setdefault(
+            status, {"description": text, "content": content, **({"headers": headers} if headers else {})}
+        )
+
+
+_CONVERTOR = re.compile(r":\w+\}")
+"""End of a path parameter with a convertor, which the document's paths are without."""
+
+_PROBLEM = "SpacekeyProblem"
+_PROBLEM_SCHEMA: dict[str, Any] = {
+    "title": "Problem",
+    "description": "Why the request was refused (RFC 9457).",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "A stable name, such as `insufficient_scope`."},
+        "missing_scopes": {"type": "array", "items": {"type": "string"}},
+        "violated-policies": {"type": "array", "items": {"type": "string"}},
+    },
+}
+_RESPONSES = {
+    "400": "The credentials are malformed, or there are two.",
+    "401": "There is no valid token.",
+    "403": "The token may not do this.",
+    "429": "The token's rate limit is used up.",
+    "503": "The token cannot be verified at the moment.",
+}
+_HEADERS = {
+    "400": ["WWW-Authenticate"],
+    "401": ["WWW-Authenticate"],
+    "403": ["WWW-Authenticate"],
+    "429": ["Retry-After"],
+    "503": ["Retry-After"],
+}
 
 
 def _keyword(name: str, annotation: object, default: object = inspect.Parameter.empty) -> inspect.Parameter:

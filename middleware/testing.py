@@ -12,22 +12,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from spacekey.domain.authentication import Reason
-from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
 from spacekey.middleware.auth.credentials import SUBPROTOCOL
 from spacekey.middleware.verifiers.memory import MemoryVerifier
 
 from .argument_checks import checked_scopes
-from .token_middleware import TokenMiddleware
+from .token_middleware import middleware_of
 
 __all__ = ["TestToken", "issue_token", "undeclared_routes"]
-
-_MIDDLEWARE_DEPTH_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +99,7 @@ def issue_token(
         external_id=external_id,
         metadata=metadata,
     )
-    middleware = None if app is None else _middleware_of(app)
+    middleware = None if app is None else middleware_of(app)
     if middleware is None:
         yield TestToken(secret, verifier)
         return
@@ -129,15 +125,4 @@ def undeclared_routes(app: ASGIApp) -> list[str]:
     :raises ConfigurationError: for anything else that would keep the app from starting, such as a rule that names a
         scope wrongly, or if there is no TokenMiddleware in ``app``.
     """
-    return _middleware_of(app).policy.compile({"type": "lifespan", "app": app})
-
-
-def _middleware_of(app: ASGIApp) -> TokenMiddleware:
-    if isinstance(app, Starlette) and app.middleware_stack is None:
-        app.middleware_stack = app.build_middleware_stack()
-    layer: object = app.middleware_stack if isinstance(app, Starlette) else app
-    for _ in range(_MIDDLEWARE_DEPTH_MAX):
-        if isinstance(layer, TokenMiddleware):
-            return layer
-        layer = getattr(layer, "app", None)
-    raise ConfigurationError("no TokenMiddleware in the app's middleware")
+    return middleware_of(app).policy.compile({"type": "lifespan", "app": app})

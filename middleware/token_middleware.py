@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spacekey.domain.errors import ConfigurationError
@@ -212,3 +213,21 @@ def _answering_pair(send: Send) -> Send:
         await send(message)
 
     return sending
+
+
+_DEPTH_MAX = 100
+
+
+def middleware_of(app: ASGIApp) -> TokenMiddleware:
+    """Return the outermost TokenMiddleware around an app.
+
+    :raises ConfigurationError: if there is none.
+    """
+    if isinstance(app, Starlette) and app.middleware_stack is None:
+        app.middleware_stack = app.build_middleware_stack()
+    layer: object = app.middleware_stack if isinstance(app, Starlette) else app
+    for _ in range(_DEPTH_MAX):
+        if isinstance(layer, TokenMiddleware):
+            return layer
+        layer = getattr(layer, "app", None)
+    raise ConfigurationError("no TokenMiddleware in the app's middleware")

@@ -12,7 +12,7 @@ import inspect
 import json
 import types
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.exceptions import HTTPException
@@ -68,6 +68,15 @@ class EndpointRequirement(Requirement):
         if _is_function(endpoint):
             return cast("Endpoint", _function(endpoint, self))
         return cast("Endpoint", Guard(cast("ASGIApp", endpoint), self))
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse to be inside FastAPI's ``Depends(…)``, which asks for a signature and would then enforce nothing.
+
+        :raises ConfigurationError: for a signature.
+        """
+        if name == "__signature__":
+            raise ConfigurationError("Depends(requires(…)): in FastAPI, write dependencies=[RequireScopes(…)]")
+        raise AttributeError(name)
 
 
 class EndpointOpenness(Openness):

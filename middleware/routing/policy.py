@@ -66,6 +66,7 @@ class RoutePolicy:
         # With "ignore" a public route needs a guard too: it has an unauthenticated user, and others have none.
         self._unguarded: set[Access | None] = {IGNORED} if self._undeclared is IGNORED else {PUBLIC}
         self._known_scopes = known_scopes
+        self._plans: dict[tuple[str, str], Access | None] = {}
         self.snapshot = RouteSnapshot()
         """Routes as they were found. If it needs a check, or they differ from it, call :meth:`refresh`."""
         self.snapshot.mark_stale()  # no routes have been found yet
@@ -95,10 +96,21 @@ class RoutePolicy:
             earlier = plans.get(target.key)
             plans[target.key] = (target, plan if earlier is None else self._both(*earlier, target, plan))
         self._rules.refuse_unused(scan.targets)
+        self._plans = {
+            (method, target.path): access for target, plan in plans.values() for method, access in plan.items()
+        }
         for target, plan in plans.values():
             target.put(partial(self._guarded, plan, target.otherwise))
         self.snapshot = scan.snapshot()
         return undeclared
+
+    def accesses(self, scope: Scope) -> dict[tuple[str, str], Access | None]:
+        """Return what holds now for each (method, path template), tables included; None for what has no rule.
+
+        :raises RuleError: as :meth:`compile` does.
+        """
+        self.compile(scope)
+        return {key: self._or_default(access) for key, access in self._plans.items()}
 
     def checked_at_startup(self, scope: Scope, send: Send) -> Send:
         """Return a ``send`` for the lifespan that completes start-up only on asyncio and if every route is declared.

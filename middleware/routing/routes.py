@@ -19,7 +19,15 @@ from starlette.types import ASGIApp
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.middleware.rules.marks import MARK, access_of
-from spacekey.middleware.rules.requirement import PUBLIC, Access, Openness, Requirement, combined, requirement_of
+from spacekey.middleware.rules.requirement import (
+    OPTIONAL,
+    PUBLIC,
+    Access,
+    Openness,
+    Requirement,
+    combined,
+    requirement_of,
+)
 
 from .guards import WEBSOCKET, unguarded
 
@@ -195,7 +203,9 @@ class RouteScan:
 
 def declared_by(route: Any) -> dict[str, Access | None]:
     """Return the declarations of a route's endpoint and, in FastAPI, its dependencies, by method."""
-    access = combined(access_of(route.endpoint), _of_dependencies(getattr(route, "dependant", None)), route.path)
+    access, depended = access_of(route.endpoint), _of_dependencies(getattr(route, "dependant", None))
+    if not (isinstance(access, Requirement) and depended == OPTIONAL):
+        access = combined(access, depended, route.path)
     methods = route_methods(route)
     if isinstance(route, WebSocketRoute):
         if access is None and connects_as_usual(route.endpoint):
@@ -212,18 +222,23 @@ def route_methods(route: Any) -> Collection[str] | None:
     return None if isinstance(route, WebSocketRoute) else cast("Collection[str] | None", route.methods)
 
 
-def _of_dependencies(dependant: Any) -> Requirement | None:
-    """Return the rules of a FastAPI route's dependencies at any depth, with the scopes that their ``Security`` adds."""
+def _of_dependencies(dependant: Any) -> Access | None:
+    """Return the rules of a FastAPI route's dependencies at any depth, with the scopes that their ``Security`` adds.
+
+    Without a rule it is ``optional`` if one of them declares it; that adds nothing to a rule.
+    """
     found: Requirement | None = None
+    is_optional = False
     for each in getattr(dependant, "dependencies", ()):
         declared = access_of(each.call)
         if isinstance(declared, Requirement):
             added = requirement_of(*(each.parent_oauth_scopes or ()), *(each.own_oauth_scopes or ()))
             found = declared & added if found is None else found & declared & added
         deeper = _of_dependencies(each)
-        if deeper is not None:
+        if isinstance(deeper, Requirement):
             found = deeper if found is None else found & deeper
-    return found
+        is_optional = is_optional or OPTIONAL in (declared, deeper)
+    return found or (OPTIONAL if is_optional else None)
 
 
 def _handlers(endpoint: type[HTTPEndpoint]) -> Iterator[tuple[str, object]]:

@@ -5,15 +5,17 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Security, WebSocket
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spacekey import TokenMiddleware, optional, public, requires
-from spacekey.domain.errors import RuleError
-from spacekey.domain.principal import Principal
+from spacekey.domain.errors import ConfigurationError, RuleError
+from spacekey.domain.principal import Limit, Principal
 from spacekey.domain.rule import any_of
-from spacekey.middleware.fastapi import RequireScopes, declare_docs
+from spacekey.middleware.fastapi import OptionalPrincipal, RequireScopes, declare_docs, document_rules
+from spacekey.middleware.limits.memory import MemoryLimiter
 from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, http_scope, start_up, talk
 
@@ -296,3 +298,133 @@ async def test_optional_routes_know_their_caller() -> None:
 
 async def _maybe() -> str:
     return "ok"
+
+
+# --- optional authentication, and the whole rule in the document
+
+
+async def test_an_optional_principal_is_none_without_a_token() -> None:
+    async def home(found: Annotated[Principal | None, OptionalPrincipal()]) -> str:
+        return "stranger" if found is None else found.id
+
+    async def both(
+        found: Annotated[Principal | None, OptionalPrincipal()],
+        reader: Annotated[Principal, RequireScopes("jobs:read")],
+    ) -> bool:
+        return found is reader
+
+    def build(app: FastAPI) -> None:
+        app.get("/x")(home)
+        app.get("/both")(both)
+
+    app = app_of(build)
+    assert await start_up(app) is None
+    assert (await call(app, "GET", "/x")).body == b'"stranger"'
+    assert (await call(app, "GET", "/x", bearer(READER))).body == b'"key_1"'
+    assert (await call(app, "GET", "/x", bearer("x"))).status == 401
+    assert [(await call(app, "GET", "/both", sent)).status for sent in ([], bearer(READER), bearer(CREATOR))] == [
+        401,
+        200,
+        403,
+    ]
+
+
+async def test_an_optional_principal_beside_public_is_a_contradiction() -> None:
+    def build(app: FastAPI) -> None:
+        app.get("/x", dependencies=[OptionalPrincipal()])(public(run))
+
+    assert "is declared public and optional at once" in (await start_up(app_of(build)) or "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cure"),
+    [
+        (lambda: Depends(RequireScopes("a")), "it is a dependency by itself; write dependencies=[RequireScopes(…)]"),
+        (lambda: Depends(OptionalPrincipal()), "write dependencies=[OptionalPrincipal(…)]"),
+        (lambda: Depends(requires("a")), "in FastAPI, write dependencies=[RequireScopes(…)]"),
+    ],
+)
+def test_a_rule_inside_depends_says_what_to_write(wrong: Callable[[], Any], cure: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        FastAPI().get("/x", dependencies=[wrong()])(run)
+    assert cure in str(raised.value)
+
+
+async def test_a_cost_is_charged() -> None:
+    def build(app: FastAPI) -> None:
+        app.get("/dear", dependencies=[RequireScopes("jobs:read", cost=2)])(run)
+
+    app = app_of(build, limits=MemoryLimiter())
+    secret = VERIFIER.issue("jobs:read", rate_limit=Limit(per_minute=1, burst=3)).reveal()
+    assert [(await call(app, "GET", "/dear", bearer(secret))).status for _ in range(2)] == [200, 429]
+
+
+def documented(app: FastAPI) -> dict[str, Any]:
+    """The document's operations by path, each the GET."""
+    document_rules(app)
+    assert app.openapi() is app.openapi()
+    return {path: operations["get"] for path, operations in app.openapi()["paths"].items()}
+
+
+def test_the_document_shows_every_alternative_and_what_is_refused_with() -> None:
+    jwt = HTTPBearer(scheme_name="Jwt")
+
+    async def home(found: Annotated[Principal | None, OptionalPrincipal()]) -> str:
+        return str(found)
+
+    def build(app: FastAPI) -> None:
+        either = RequireScopes(any_of("jobs:read", "jobs:create"))
+        app.get("/either", dependencies=[either])(run)
+        app.get("/valid", dependencies=[RequireScopes()], responses={401: {"description": "ours"}})(run)
+        app.get("/table/{number:int}")(run_sync)
+        app.get("/home")(home)
+        app.get("/open")(public(run))
+        app.get("/jwt", dependencies=[Depends(jwt), RequireScopes("jobs:read")])(run)
+        router = APIRouter(dependencies=[RequireScopes("jobs:create")])
+        router.get("/routed", dependencies=[either])(run)
+        app.include_router(router, prefix="/in")
+
+    found = documented(app_of(build, rules={("GET", "/table/{number:int}"): "jobs:read"}))
+    read, create = {"Spacekey": ["jobs:read"]}, {"Spacekey": ["jobs:create"]}
+    security = {path: operation.get("security") for path, operation in found.items()}
+    both = {"Spacekey": ["jobs:create", "jobs:read"]}
+    assert sorted(security.pop("/either"), key=str) == [create, read]
+    assert security.pop("/in/routed") in ([create], [create, both], [both, create])
+    assert security == {
+        "/valid": [{"Spacekey": []}],
+        "/table/{number}": [read],
+        "/home": [{}, {"Spacekey": []}],
+        "/open": None,
+        "/jwt": [{"Jwt": [], **read}],
+    }
+    assert {*found["/either"]["responses"]} >= {"200", "400", "401", "403", "503"}
+    assert "429" not in found["/either"]["responses"]
+    assert "403" not in found["/home"]["responses"]
+    assert {*found["/open"]["responses"]} == {"200"}
+    assert found["/valid"]["responses"]["401"] == {"description": "ours"}
+    schema = found["/either"]["responses"]["403"]["content"]["application/problem+json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/SpacekeyProblem"}
+
+
+async def test_what_is_documented_is_what_is_answered() -> None:
+    def build(app: FastAPI) -> None:
+        app.get("/x", dependencies=[RequireScopes("jobs:read")])(run)
+
+    app = app_of(build, limits=MemoryLimiter())
+    [operation] = documented(app).values()
+    properties = app.openapi()["components"]["schemas"]["SpacekeyProblem"]["properties"]
+    spent = VERIFIER.issue("jobs:read", rate_limit=Limit(per_minute=1, burst=1)).reveal()
+    await call(app, "GET", "/x", bearer(spent))
+    two = [*bearer(READER), *bearer(READER)]
+    for headers in ([], bearer("x"), bearer(CREATOR), two, bearer(spent)):
+        answer = await call(app, "GET", "/x", headers)
+        said = operation["responses"][str(answer.status)]
+        assert {*answer.problem} <= {*properties}
+        assert {name.lower() for name in said.get("headers", ())} <= {*answer.headers}
+
+
+def test_routes_may_be_added_after_the_document_is_set_up() -> None:
+    app = app_of(lambda _: None)
+    document_rules(app)
+    app.get("/late", dependencies=[RequireScopes("jobs:read")])(run)
+    assert app.openapi()["paths"]["/late"]["get"]["security"] == [{"Spacekey": ["jobs:read"]}]
