@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from spacekey.domain.refusal import Conflict, ConflictCode, Faults, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.records import AnySpace
 from spacekey.models.tables.workspace import Space
 from spacekey.resolvers.access.authority import SessionAuthority, authority_in
 from spacekey.resolvers.access.caller import Caller
@@ -21,6 +23,8 @@ from spacekey.resolvers.audit.log import Facts, actor_of, record
 from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import clean_name, clean_slug
+
+from .workspaces import check_unchanged
 
 SPACE_DELETED = "The space was deleted."
 
@@ -109,6 +113,7 @@ async def update_space(
     name: str | Unset = UNSET,
     slug: str | Unset = UNSET,
     external_id: str | Unset | None = UNSET,
+    precondition: Callable[[AnySpace], bool] | None = None,
 ) -> Space:
     """Change a space's name, slug or external id.
 
@@ -117,6 +122,7 @@ async def update_space(
     async with system.store.changing() as session:
         space, authority = await find_space(session, system, caller, space_id, lock=True)
         authority.require("spaces:write")
+        check_unchanged("space", space, precondition)
         before = _space_facts(space)
         faults = Faults()
         if name is not UNSET:
@@ -149,7 +155,14 @@ async def update_space(
 
 
 @takes_access_away
-async def delete_space(system: System, caller: Caller, space_id: str, *, wait: bool = True) -> ChangedSpace:
+async def delete_space(
+    system: System,
+    caller: Caller,
+    space_id: str,
+    *,
+    wait: bool = True,
+    precondition: Callable[[AnySpace], bool] | None = None,
+) -> ChangedSpace:
     """Delete a space and revoke its tokens.
 
     :raises NotFound, Forbidden: if the caller may not see or delete the space.
@@ -157,6 +170,7 @@ async def delete_space(system: System, caller: Caller, space_id: str, *, wait: b
     async with system.store.changing() as session:
         space, authority = await find_space(session, system, caller, space_id, lock=True)
         authority.require("spaces:write")
+        check_unchanged("space", space, precondition)
         space.deleted_at = system.clock()
         session.add(space)
         # Verification checks the space too; this keeps lists correct and makes room in the plan.

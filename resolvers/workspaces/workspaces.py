@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias, TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,20 +17,33 @@ from spacekey.domain.product import OWNER_ROLE, Plan, Product
 from spacekey.domain.refusal import (
     Conflict,
     ConflictCode,
+    CredentialNotAllowed,
     Fault,
     Faults,
     Forbidden,
     InputCode,
     InvalidInput,
     NotFound,
+    PreconditionFailed,
 )
+from spacekey.domain.scope import CREATE_WORKSPACES, UPDATE_WORKSPACES
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.records import AnyWorkspace
 from spacekey.models.tables.user import User
 from spacekey.models.tables.workspace import Member, Workspace
-from spacekey.resolvers.access.authority import SessionAuthority, authority_in
-from spacekey.resolvers.access.caller import Caller, HostCaller, MemberCaller, Operator, acts_as_operator
+from spacekey.resolvers.access.authority import SessionAuthority, authority_in, service_scopes
+from spacekey.resolvers.access.caller import (
+    Caller,
+    HostCaller,
+    MemberCaller,
+    Operator,
+    PortalCaller,
+    ServiceCaller,
+    TokenCaller,
+    acts_as_operator,
+)
 from spacekey.resolvers.access.delegation import Power, check_strengthening, role_power
 from spacekey.resolvers.access.entitlements import check_room_for_member
 from spacekey.resolvers.addresses import clean_email
@@ -39,6 +53,8 @@ from spacekey.resolvers.members.members import Invited
 from spacekey.resolvers.staleness import effective_now, settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import LIFETIME_SECONDS_MAX, clean_name, clean_slug, unknown
+
+T = TypeVar("T")
 
 SLUG_REST = timedelta(days=90)
 """How long a slug that a workspace gave up is unavailable to other workspaces."""
@@ -129,7 +145,7 @@ class NewWorkspace:
 
 async def create_workspace(
     system: System,
-    caller: MemberCaller | Operator | HostCaller,
+    caller: Caller,
     *,
     name: str,
     slug: str,
@@ -138,15 +154,19 @@ async def create_workspace(
     take_resting_slug: bool = False,
     external_id: str | None = None,
 ) -> Workspace:
-    """Create a workspace of one product; its creator becomes the owner. The operator's has no members.
+    """Create a workspace of one product; its creator becomes the owner. The operator's and a service's has no members.
 
-    :param plan: chosen by the operator; others get the product's default plan.
+    :param plan: chosen by the operator or a service; people get the product's default plan.
     :param external_id: the host application's id of its tenant; only the operator may give one.
     :param take_resting_slug: whether the operator allows a slug that another workspace gave up recently.
-    :raises Forbidden: if people may not create workspaces, or this person owns the maximum number.
-    :raises InvalidInput: if the product or plan is unknown, or the name or slug is not acceptable.
+    :raises CredentialNotAllowed: if the caller is a token or a portal session.
+    :raises Forbidden: if people or this service may not create workspaces, or this person owns the maximum number.
+    :raises InvalidInput: if the product or plan is unknown or not the caller's to choose, or the name or slug is not
+        acceptable.
     :raises Conflict: if the slug or the external id is taken.
     """
+    if isinstance(caller, TokenCaller | PortalCaller):
+        raise CredentialNotAllowed(_CREATORS)
     async with system.store.changing() as session:
         workspace = await _make(
             session,
@@ -225,7 +245,13 @@ def creatable_products(system: System) -> list[str]:
 
 @takes_access_away
 async def update_workspace(
-    system: System, caller: Caller, workspace_id: str, changes: WorkspaceChanges, *, wait: bool = True
+    system: System,
+    caller: Caller,
+    workspace_id: str,
+    changes: WorkspaceChanges,
+    *,
+    wait: bool = True,
+    precondition: Callable[[AnyWorkspace], bool] | None = None,
 ) -> ChangedWorkspace:
     """Change a workspace's name, slug, plan or policy.
 
@@ -234,6 +260,7 @@ async def update_workspace(
 
     :raises NotFound, Forbidden: if the caller may not see or edit the workspace.
     :raises InvalidInput, Conflict: for invalid values, or a slug or external id that is taken.
+    :raises PreconditionFailed: if ``precondition`` does not hold.
     :raises ScopeNotAllowed: if the policy or plan would open up scopes that the caller does not hold.
     """
     async with system.store.changing() as session:
@@ -242,6 +269,7 @@ async def update_workspace(
             raise NotFound("workspace")
         authority.require("workspace:write")
         workspace = authority.workspace
+        check_unchanged("workspace", workspace, precondition)
         before = workspace_facts(workspace)
         faults = Faults()
         _apply_names(workspace, changes, faults)
@@ -250,6 +278,8 @@ async def update_workspace(
         _apply_policy(authority, changes, system.clock(), faults)
         with faults:
             if changes.external_id is not UNSET:
+                if isinstance(caller, ServiceCaller):
+                    authority.require(UPDATE_WORKSPACES)
                 workspace.external_id = _external_id(caller, changes.external_id)
         faults.raise_found()
         _apply_operator(system, authority, changes)
@@ -278,6 +308,15 @@ async def update_workspace(
     return ChangedWorkspace(workspace, await settle(system, staleness, wait=wait))
 
 
+def check_unchanged(what: str, row: T, precondition: Callable[[T], bool] | None) -> None:
+    """Raise if the client's condition about an object does not hold.
+
+    :raises PreconditionFailed: if it does not.
+    """
+    if precondition is not None and not precondition(row):
+        raise PreconditionFailed(what)
+
+
 async def missing_products(system: System) -> dict[str, int]:
     """Return the products that are not loaded in this process, with the number of workspaces that belong to them.
 
@@ -295,10 +334,36 @@ def workspace_facts(workspace: Workspace) -> Facts:
     return {**facts, "suspended_at": None if suspended is None else written_exactly(suspended)}
 
 
+Creator: TypeAlias = MemberCaller | Operator | HostCaller | ServiceCaller
+_CREATORS = (
+    "Creating a workspace takes a person who is signed in, or an operator credential: a service with the scope "
+    f"{CREATE_WORKSPACES}."
+)
+
+
+async def check_creator(
+    session: AsyncSession, system: System, caller: ServiceCaller, product: str, *also: str, lock: bool = False
+) -> None:
+    """Raise unless a service may create workspaces of the product.
+
+    :param also: further scopes that it must have.
+    :param lock: keep it from being revoked until the transaction ends.
+    :raises CredentialNotAllowed: if it was revoked meanwhile.
+    :raises Forbidden: if it lacks the scope.
+    :raises InvalidInput: if the product is another one than the service's.
+    """
+    missing = {CREATE_WORKSPACES, *also} - await service_scopes(session, system, caller, lock=lock)
+    if missing:
+        raise Forbidden(missing)
+    if product != caller.product:
+        reason = f"This service creates workspaces of '{caller.product}' alone."
+        raise InvalidInput("product", reason, InputCode.NOT_ALLOWED)
+
+
 async def _make(
     session: AsyncSession,
     system: System,
-    caller: MemberCaller | Operator | HostCaller,
+    caller: Creator,
     *,
     name: str,
     slug: str,
@@ -307,6 +372,8 @@ async def _make(
     take_resting_slug: bool,
     external_id: str | None,
 ) -> Workspace:
+    if isinstance(caller, ServiceCaller):
+        await check_creator(session, system, caller, product, lock=True)
     faults = Faults()
     with faults:
         cleaned = clean_name("name", name)
@@ -335,7 +402,7 @@ async def _make(
     return workspace
 
 
-def _chosen_plan(system: System, caller: MemberCaller | Operator | HostCaller, product: str, plan: str | None) -> str:
+def _chosen_plan(system: System, caller: Creator, product: str, plan: str | None) -> str:
     """Return the name of the new workspace's plan.
 
     :raises Forbidden: if people may not create workspaces.
@@ -350,7 +417,10 @@ def _chosen_plan(system: System, caller: MemberCaller | Operator | HostCaller, p
             raise InvalidInput("product", unknown("product", product, open_to_members), InputCode.UNKNOWN_VALUE)
     if known is None:
         raise InvalidInput("product", unknown("product", product, system.products), InputCode.UNKNOWN_VALUE)
-    chosen = plan if plan is not None and acts_as_operator(caller) else known.default_plan
+    if plan is not None and isinstance(caller, MemberCaller):
+        reason = "The operator chooses the plan of a new workspace; leave it out."
+        raise InvalidInput("plan", reason, InputCode.NOT_ALLOWED)
+    chosen = known.default_plan if plan is None else plan
     if chosen not in known.plans:
         raise InvalidInput("plan", unknown("plan", chosen, known.plans), InputCode.UNKNOWN_VALUE)
     return chosen
@@ -361,9 +431,7 @@ async def _own(session: AsyncSession, system: System, workspace: Workspace, user
     session.add(Member(workspace_id=workspace.id, user_id=user_id, role=OWNER_ROLE, created_at=system.clock()))
 
 
-async def _record_creation(
-    session: AsyncSession, system: System, caller: MemberCaller | Operator | HostCaller, workspace: Workspace
-) -> None:
+async def _record_creation(session: AsyncSession, system: System, caller: Creator, workspace: Workspace) -> None:
     await record(
         session,
         system,
@@ -426,7 +494,7 @@ def _external_id(caller: Caller, external_id: str | None) -> str | None:
 
     :raises InvalidInput: if it is malformed, or the caller is not the operator.
     """
-    if not acts_as_operator(caller):
+    if not (acts_as_operator(caller) or isinstance(caller, ServiceCaller)):
         reason = "Only the operator sets the external id of a workspace; leave it out."
         raise InvalidInput("external_id", reason, InputCode.NOT_ALLOWED)
     return None if external_id is None else clean_external_id("external_id", external_id)
@@ -461,7 +529,7 @@ def _apply_plan(authority: SessionAuthority, changes: WorkspaceChanges, now: dat
     plan = plans.get(changes.plan)
     if plan is None:
         raise InvalidInput("plan", unknown("plan", changes.plan, plans), InputCode.UNKNOWN_VALUE)
-    if not plan.self_service and not acts_as_operator(authority.caller):
+    if not plan.self_service and UPDATE_WORKSPACES not in authority.scopes:
         raise InvalidInput(
             "plan", f"The plan '{plan.title}' cannot be chosen here; ask the operator to set it.", InputCode.NOT_ALLOWED
         )
@@ -521,8 +589,7 @@ def _allowed(scopes: Collection[str] | None, known: frozenset[str]) -> frozenset
 def _apply_operator(system: System, authority: SessionAuthority, changes: WorkspaceChanges) -> None:
     if changes.per_minute is UNSET and changes.burst is UNSET and changes.suspended is UNSET:
         return
-    if not acts_as_operator(authority.caller):
-        raise NotFound("workspace")
+    authority.require(UPDATE_WORKSPACES)
     workspace = authority.workspace
     if changes.per_minute is not UNSET:
         workspace.per_minute = changes.per_minute

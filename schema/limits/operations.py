@@ -19,8 +19,8 @@ from .costs import CostModel, Measure, Size
 DEPTH_MAX = 15
 ALIASES_MAX = 50
 COST_MAX = 20_000
-INTROSPECTION_MAX = 60_000
-"""Values that introspection may answer. GraphQL's own question is counted as 40,000 of them, and answers 7,000."""
+INTROSPECTION_MAX = 80_000
+"""Values that introspection may answer. GraphQL's own question is counted as some 60,000 of them, and answers 7,000."""
 INTROSPECTION_PER_COST = 5
 """Of such values, which are at hand and counted as the most that they can be, cost 1."""
 INTROSPECTIONS_MAX = 2

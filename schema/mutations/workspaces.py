@@ -8,11 +8,14 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from spacekey.domain import refusal as domain
+from spacekey.domain.unset import UNSET
 from spacekey.middleware.graphql import requires_scopes
 from spacekey.models.tables.workspace import Space as SpaceRow
 from spacekey.models.tables.workspace import Workspace as WorkspaceRow
+from spacekey.resolvers.access.caller import ServiceCaller
 from spacekey.resolvers.workspaces import spaces, workspaces
 from spacekey.resolvers.workspaces.delete import delete_workspace
+from spacekey.resolvers.workspaces.ensure import ENSURERS, ensured_space, ensured_workspace
 from spacekey.resolvers.workspaces.roles import delete_role, set_role
 from spacekey.resolvers.workspaces.spaces import ChangedSpace
 from spacekey.resolvers.workspaces.workspaces import ChangedWorkspace, WorkspaceChanges
@@ -40,6 +43,22 @@ class CreateWorkspaceSuccess:
     """Result with the new workspace."""
 
     workspace: Workspace | None = strawberry.field(description="The new workspace.")
+
+
+@strawberry.type(description="There is a workspace with the external ID.")
+class EnsureWorkspaceSuccess:
+    """Result with the workspace that was found or created."""
+
+    workspace: Workspace | None = strawberry.field(description="The workspace.")
+    created: bool = strawberry.field(description="Whether it was created now. If not, it was not changed.")
+
+
+@strawberry.type(description="There is a space with the external ID.")
+class EnsureSpaceSuccess:
+    """Result with the space that was found or created."""
+
+    space: Space | None = strawberry.field(description="The space.")
+    created: bool = strawberry.field(description="Whether it was created now. If not, it was not changed.")
 
 
 @strawberry.type(description="The workspace was changed.")
@@ -79,6 +98,14 @@ CreateWorkspaceResult: TypeAlias = Annotated[
     CreateWorkspaceSuccess | InvalidInput | NotFound | Conflict,
     strawberry.union("CreateWorkspaceResult", description="The result of `createWorkspace`."),
 ]
+EnsureWorkspaceResult: TypeAlias = Annotated[
+    EnsureWorkspaceSuccess | InvalidInput | NotFound | Conflict,
+    strawberry.union("EnsureWorkspaceResult", description="The result of `ensureWorkspace`."),
+]
+EnsureSpaceResult: TypeAlias = Annotated[
+    EnsureSpaceSuccess | InvalidInput | NotFound | Conflict,
+    strawberry.union("EnsureSpaceResult", description="The result of `ensureSpace`."),
+]
 UpdateWorkspaceResult: TypeAlias = Annotated[
     UpdateWorkspaceSuccess | InvalidInput | ScopeNotAllowed | NotFound | Conflict,
     strawberry.union("UpdateWorkspaceResult", description="The result of `updateWorkspace`."),
@@ -104,23 +131,23 @@ class WorkspaceMutations:
     @strawberry.mutation(
         graphql_type=CreateWorkspaceResult | None,
         description=(
-            "Create a workspace and become its owner. Not available to tokens, nor if only the "
-            "operator creates workspaces."
+            "Create a workspace. A person becomes its owner, if people may create workspaces; a service needs the "
+            "scope `operator:workspaces:create`. Not available to tokens."
         ),
         directives=[requires_scopes()],
     )
     async def create_workspace(self, info: SpacekeyInfo, input: CreateWorkspaceInput) -> object:  # noqa: A002
         """Call :func:`workspaces.create_workspace`."""
         context = info.context
-        caller = context.signed_in_caller
         answer = await answered(
             context,
             lambda: workspaces.create_workspace(
                 context.system,
-                caller,
+                context.known_caller,
                 name=input.name,
                 slug=input.slug,
                 product=input.product,
+                plan=input.plan,
                 external_id=input.external_id,
             ),
         )
@@ -128,6 +155,38 @@ class WorkspaceMutations:
             return answer
         shown = await _shown(context, answer.id)
         return CreateWorkspaceSuccess(workspace=shown) if isinstance(shown, Workspace) else shown
+
+    @strawberry.mutation(
+        graphql_type=EnsureWorkspaceResult | None,
+        description=(
+            "Find the workspace of a product with an external ID, or create it. Available to services only, with the "
+            "scopes `operator:workspaces:create` and `workspace:read`."
+        ),
+        directives=[requires_scopes()],
+    )
+    async def ensure_workspace(self, info: SpacekeyInfo, input: EnsureWorkspaceInput) -> object:  # noqa: A002
+        """Call :func:`ensured_workspace`."""
+        context = info.context
+        caller = context.known_caller
+
+        async def ensure() -> tuple[WorkspaceRow, bool]:
+            if not isinstance(caller, ServiceCaller):
+                raise domain.CredentialNotAllowed(ENSURERS)
+            return await ensured_workspace(
+                context.system,
+                caller,
+                external_id=input.external_id,
+                name=input.name,
+                product=input.product,
+                plan=input.plan,
+                slug=input.slug,
+            )
+
+        answer = await answered(context, ensure)
+        if not isinstance(answer, tuple):
+            return answer
+        shown = await _shown(context, answer[0].id)
+        return EnsureWorkspaceSuccess(workspace=shown, created=answer[1]) if isinstance(shown, Workspace) else shown
 
     @strawberry.mutation(
         graphql_type=UpdateWorkspaceResult | None,
@@ -260,7 +319,46 @@ class CreateWorkspaceInput:
     name: str = strawberry.field(description="The name of the workspace.")
     slug: str = strawberry.field(description="The unique name of the workspace in URLs.")
     product: str = strawberry.field(description="The name of the product that the workspace belongs to.")
+    plan: str | None = strawberry.field(
+        default=None,
+        description="The name of the plan. Only services choose it; by default the product's default plan.",
+    )
     external_id: str | None = strawberry.field(default=None, description=TENANTS_ID)
+
+
+@strawberry.input(description="The workspace to find or create.")
+class EnsureWorkspaceInput:
+    """Input of ``ensureWorkspace``."""
+
+    external_id: str = strawberry.field(description=TENANTS_ID)
+    name: str = strawberry.field(description="The name of a new workspace.")
+    product: str = strawberry.field(description="The name of the product that the workspace belongs to.")
+    slug: str | None = strawberry.field(
+        default=None, description="The name of a new workspace in URLs. By default one that is made from its name."
+    )
+    plan: str | None = strawberry.field(
+        default=None, description="The name of a new workspace's plan. By default the product's default plan."
+    )
+
+
+@strawberry.input(description="The space to find or create.")
+class EnsureSpaceInput:
+    """Input of ``ensureSpace``."""
+
+    workspace_id: strawberry.ID = strawberry.field(description="The ID of the workspace.")
+    external_id: str = strawberry.field(description=PROJECTS_ID)
+    name: str = strawberry.field(description="The name of a new space.")
+    slug: str | None = strawberry.field(
+        default=None, description="The name of a new space in URLs. By default one that is made from its name."
+    )
+
+
+@strawberry.input(description="A rate limit of a workspace's own, in place of its plan's.")
+class RateLimitInput:
+    """Input with the fields of a rate limit."""
+
+    per_minute: int = strawberry.field(description="The number of requests allowed in a minute, over time.")
+    burst: int = strawberry.field(description="The number of requests allowed at once.")
 
 
 @strawberry.input(
@@ -279,6 +377,20 @@ class UpdateWorkspaceInput:
         default=strawberry.UNSET, description="The changes to the limits that the workspace sets for its own tokens."
     )
     external_id: str | None = strawberry.field(default=strawberry.UNSET, description=f"{TENANTS_ID} Null removes it.")
+    rate_limit: RateLimitInput | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=(
+            "The rate limit of each of its tokens; null for the plan's. Takes a service with the scope "
+            "`operator:workspaces:update`."
+        ),
+    )
+    suspended: bool | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=(
+            "Whether all tokens of the workspace are rejected. Takes a service with the scope "
+            "`operator:workspaces:update`."
+        ),
+    )
     wait: bool = strawberry.field(default=True, description=WAIT)
 
     def changes(self) -> WorkspaceChanges:
@@ -288,7 +400,8 @@ class UpdateWorkspaceInput:
         """
         given = {"name": self.name, "slug": self.slug, "plan": self.plan, "policy": self.policy}
         policy = PolicyInput() if self.policy is None or self.policy is strawberry.UNSET else self.policy
-        check_not_null(**given, expiry_required=policy.expiry_required)
+        check_not_null(**given, expiry_required=policy.expiry_required, suspended=self.suspended)
+        limit = kept(self.rate_limit)
         return WorkspaceChanges(
             name=kept_whole("name", self.name),
             slug=kept_whole("slug", self.slug),
@@ -297,6 +410,9 @@ class UpdateWorkspaceInput:
             lifetime_seconds_default=kept(policy.default_lifetime_seconds),
             expiry_required=kept_whole("expiry_required", policy.expiry_required),
             scopes_allowed=kept_tuple(policy.scopes_allowed),
+            per_minute=UNSET if limit is UNSET else None if limit is None else limit.per_minute,
+            burst=UNSET if limit is UNSET else None if limit is None else limit.burst,
+            suspended=kept_whole("suspended", self.suspended),
             external_id=kept(self.external_id),
         )
 
@@ -420,6 +536,29 @@ class SpaceMutations:
             ),
         )
         return CreateSpaceSuccess(space=space_type(answer)) if isinstance(answer, SpaceRow) else answer
+
+    @strawberry.mutation(
+        graphql_type=EnsureSpaceResult | None,
+        description="Find the space of a workspace with an external ID, or create it.",
+        directives=[requires_scopes("spaces:read", "spaces:write")],
+    )
+    async def ensure_space(self, info: SpacekeyInfo, input: EnsureSpaceInput) -> object:  # noqa: A002
+        """Call :func:`ensured_space`."""
+        context = info.context
+        answer = await answered(
+            context,
+            lambda: ensured_space(
+                context.system,
+                context.known_caller,
+                input.workspace_id,
+                external_id=input.external_id,
+                name=input.name,
+                slug=input.slug,
+            ),
+        )
+        if not isinstance(answer, tuple):
+            return answer
+        return EnsureSpaceSuccess(space=space_type(answer[0]), created=answer[1])
 
     @strawberry.mutation(
         graphql_type=UpdateSpaceResult | None,

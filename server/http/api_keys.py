@@ -14,7 +14,7 @@ from starlette.responses import Response
 from spacekey.domain.ids import KEY, SPACE, WORKSPACE
 from spacekey.domain.page import PageRequest
 from spacekey.domain.principal import Kind
-from spacekey.domain.refusal import Fault, InputCode, InvalidInput, PreconditionFailed
+from spacekey.domain.refusal import Fault, InputCode, InvalidInput
 from spacekey.domain.rule import any_of
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.middleware.routing.endpoints import requires
@@ -85,12 +85,7 @@ async def get_api_key(request: Request) -> Response:
     query_of(request, NoQuery)
     conditions = preconditions_of(request)
     key = shown(await token_view(parts_of(request).system, known_caller(request), _key_id(request)))
-    tag = entity_tag(key)
-    if not conditions.matched(tag):
-        raise PreconditionFailed("key")
-    if conditions.unchanged(tag):
-        return Response(status_code=304, headers={"ETag": tag})
-    return API_KEY.response(key, headers={"ETag": tag})
+    return conditions.answer("key", API_KEY, key)
 
 
 @requires(any_of("tokens:update", "tokens:disable"))

@@ -83,6 +83,25 @@ _DESCRIBED: Json = {
     "metadata": {"seats": 3},
     "max_age": 1.0,
 }
+_WORKSPACE: Json = {
+    "id": WORKSPACE_ID,
+    "name": "Acme",
+    "slug": "acme",
+    "product": "spooled",
+    "plan": "starter",
+    "rate_limit": None,
+    "created_at": "2026-11-02T10:00:00.000Z",
+    "suspended_at": None,
+    "external_id": "tenant-42",
+}
+_SPACE: Json = {
+    "id": SPACE_ID,
+    "name": "Checkout",
+    "slug": "checkout",
+    "workspace_id": WORKSPACE_ID,
+    "created_at": "2026-11-02T10:05:00.000Z",
+    "external_id": None,
+}
 _PERSON: Json = {"id": "user-7", "name": "Ada Lovelace"}
 _VERSION = "Zk3v8Q1mT6yB0nLr4sWc2A"
 
@@ -114,6 +133,12 @@ BODIES: Mapping[type, Json] = {
             }
         ]
     },
+    bodies.CreateWorkspace: {"name": "Acme", "slug": "acme", "plan": "starter", "external_id": "tenant-42"},
+    bodies.EnsureWorkspace: {"external_id": "tenant-42", "name": "Acme", "plan": "starter"},
+    bodies.ChangeWorkspace: {"plan": "business", "rate_limit": {"per_minute": 600, "burst": 60}},
+    bodies.CreateSpace: {"workspace_id": WORKSPACE_ID, "name": "Checkout", "slug": "checkout"},
+    bodies.EnsureSpace: {"workspace_id": WORKSPACE_ID, "external_id": "project-7", "name": "Checkout"},
+    bodies.ChangeSpace: {"name": "Checkout and returns"},
     bodies.OpenPortalSession: {
         "workspace_id": WORKSPACE_ID,
         "person": _PERSON,
@@ -150,35 +175,13 @@ ANSWERS: Mapping[Any, Any] = {
         f"not stored; if you do not have it, rotate {KEY_ID} with a new idempotency key.",
     },
     answers.ApiKeyPage: {"api_keys": [_KEY], "has_more": False, "next_cursor": None},
-    answers.WorkspacePage: {
-        "workspaces": [
-            {
-                "id": WORKSPACE_ID,
-                "name": "Acme",
-                "slug": "acme",
-                "plan": "starter",
-                "created_at": "2026-11-02T10:00:00.000Z",
-                "suspended_at": None,
-                "external_id": "tenant-42",
-            }
-        ],
-        "has_more": False,
-        "next_cursor": None,
-    },
-    answers.SpacePage: {
-        "spaces": [
-            {
-                "id": SPACE_ID,
-                "name": "Checkout",
-                "slug": "checkout",
-                "workspace_id": WORKSPACE_ID,
-                "created_at": "2026-11-02T10:05:00.000Z",
-                "external_id": None,
-            }
-        ],
-        "has_more": True,
-        "next_cursor": "WyJjaGVja291dCJd",
-    },
+    answers.Workspace: _WORKSPACE,
+    answers.ChangedWorkspace: {**_WORKSPACE, "effective_at": "2026-11-30T08:15:01.000Z"},
+    answers.DeletedWorkspace: {"id": WORKSPACE_ID, "effective_at": "2026-11-30T08:15:01.000Z"},
+    answers.WorkspacePage: {"workspaces": [_WORKSPACE], "has_more": False, "next_cursor": None},
+    answers.Space: _SPACE,
+    answers.DeletedSpace: {"id": SPACE_ID, "effective_at": "2026-11-30T08:15:01.000Z"},
+    answers.SpacePage: {"spaces": [_SPACE], "has_more": True, "next_cursor": "WyJjaGVja291dCJd"},
     answers.Principal: {
         "id": KEY_ID,
         "kind": "workspace",

@@ -55,12 +55,12 @@ _IDEMPOTENCY_KEY: Json = {
     "example": '"8e03978e-40d5-43e6-bc93-6894a57f9324"',
 }
 _CONDITIONS: dict[str, str] = {
-    "If-Match": "Do this only if the key still has one of these entity tags, from the `ETag` of an earlier answer. "
+    "If-Match": "Do this only if the object still has one of these entity tags, from the `ETag` of an earlier answer. "
     "Otherwise nothing happens, and the answer is 412 (RFC 9110, section 13.1.1).",
-    "If-None-Match": "Send the key only if it has none of these entity tags. Otherwise the answer is 304, without a "
+    "If-None-Match": "Send the object only if it has none of these entity tags. Otherwise the answer is 304, without a "
     "body (RFC 9110, section 13.1.2).",
 }
-"""Headers with conditions about a key: the first for every operation on it, the second for reading it."""
+"""Headers with conditions about an object: the first for every operation on it, the second for reading it."""
 
 _HEADERS: dict[str, Json] = {
     "X-Request-Id": {
@@ -100,7 +100,7 @@ _HEADERS: dict[str, Json] = {
         "example": 1,
     },
     "ETag": {
-        "description": "The key's entity tag, for `If-Match` and `If-None-Match`.",
+        "description": "The object's entity tag, for `If-Match` and `If-None-Match`.",
         "required": True,
         "schema": {"type": "string", "pattern": '^"[^"]+"$'},
         "example": ENTITY_TAG,
@@ -146,7 +146,7 @@ _ERROR_RESPONSES: dict[int, tuple[str, str]] = {
     404: ("NotFound", "The object does not exist, or the caller has no access to it."),
     406: ("NotAcceptable", "None of the media types that the client accepts can be answered."),
     409: ("Conflict", "The object is not in a state that allows this."),
-    412: ("PreconditionFailed", "The key is not as `If-Match` says. Nothing was changed."),
+    412: ("PreconditionFailed", "The object is not as `If-Match` says. Nothing was changed."),
     413: ("ContentTooLarge", "The body is too large."),
     415: ("UnsupportedMediaType", "The body has another media type than those that are accepted."),
     422: ("UnprocessableContent", "Values of the input are not valid. `errors` lists all that is wrong with it."),
@@ -185,6 +185,9 @@ class Operation:
     :param paged: whether the answer is a page of a list, with a ``Link`` to the next one.
     :param stored: whether caches may store the answer.
     :param service_scopes: the scopes of a service that it takes, if no token or person may do it.
+    :param also: the response with status 200 if there is nothing to create, for an operation that finds or creates.
+    :param tagged: whether the answer has an ``ETag``, though the request has no preconditions.
+    :param gone: whether what it is about is gone afterwards, so that the answer has no ``ETag``.
     :param deprecated: the notice that answers carry, for an operation that is going to be removed.
     """
 
@@ -211,11 +214,15 @@ class Operation:
     stored: bool = False
     deprecated: Deprecation | None = None
     service_scopes: Sequence[str] = ()
+    also: Answer[Any] | None = None
+    tagged: bool = False
+    gone: bool = False
 
     @property
     def answers(self) -> dict[int, Answer[Any] | None]:
         """Successful responses by status."""
-        return {self.status: self.answer} | ({} if self.replay is None else {200: self.replay})
+        other = self.replay if self.replay is not None else self.also
+        return {self.status: self.answer} | ({} if other is None else {200: other})
 
     @property
     def requirement(self) -> Requirement | None:
@@ -447,7 +454,9 @@ def _described(operation: Operation, schemas: _Schemas) -> Json:
 
 def _answer(operation: Operation, status: int, answer: Answer[Any] | None, schemas: _Schemas) -> Json:
     replayed = answer is operation.replay and answer is not None
-    said = "An earlier request with the same `Idempotency-Key` created the key." if replayed else operation.answered
+    found = operation.also is not None and status == 200
+    said = "There is one already. It was not changed." if found else operation.answered
+    said = "An earlier request with the same `Idempotency-Key` created the key." if replayed else said
     described: Json = {"description": said, "headers": _headers(operation, status)}
     if answer is not None:
         shown = {"schema": schemas.references[answer.kind], **_example(ANSWERS.get(answer.kind))}
@@ -460,7 +469,7 @@ def _example(example: Any) -> Json:
 
 
 def _unchanged(operation: Operation) -> Json:
-    said = "The key has one of the entity tags of `If-None-Match`."
+    said = "The object has one of the entity tags of `If-None-Match`."
     return {"description": said, "headers": _headers(operation, 304)}
 
 
@@ -473,7 +482,7 @@ def _headers(operation: Operation, status: int) -> Json:
     if operation.replay is not None:
         names += ["Location", "ETag"]
         names += ["Idempotent-Replayed"] if status == 200 else []
-    elif operation.conditional:
+    elif operation.tagged or (operation.conditional and not operation.gone):
         names.append("ETag")
     names += ["Link"] if operation.paged else []
     names += ["Set-Cookie"] if operation.callers == "graphql" else []

@@ -11,8 +11,8 @@ from spacekey.domain.ids import WORKSPACE
 from spacekey.domain.page import AuditFilter, Page, PageRequest
 from spacekey.domain.refusal import InputCode, InvalidInput, NotFound
 from spacekey.middleware.routing.endpoints import requires
-from spacekey.models.tables.records import AuditRecord, SpaceRecord
-from spacekey.resolvers.access.authority import Authority, workspace_list
+from spacekey.models.tables.records import AnySpace, AnyWorkspace, AuditRecord, SpaceRecord
+from spacekey.resolvers.access.authority import workspace_list
 from spacekey.resolvers.access.caller import Caller
 from spacekey.resolvers.audit.log import actor_facts
 from spacekey.resolvers.system import System
@@ -47,7 +47,7 @@ async def list_workspaces(request: Request) -> Response:
     else:
         page = await workspace_list(system, caller, asked)
     cursor, headers = following_page(request, page)
-    rows = [_workspace(authority) for authority in page.rows]
+    rows = [shown_workspace(authority.workspace) for authority in page.rows]
     return WORKSPACE_PAGE.response(
         {"workspaces": rows, "has_more": cursor is not None, "next_cursor": cursor}, headers=headers
     )
@@ -67,7 +67,7 @@ async def list_spaces(request: Request) -> Response:
     else:
         page = await space_list(system, caller, workspace_id, asked, query.text)
     cursor, headers = following_page(request, page)
-    rows = [_space(space) for space in page.rows]
+    rows = [shown_space(space) for space in page.rows]
     return SPACE_PAGE.response({"spaces": rows, "has_more": cursor is not None, "next_cursor": cursor}, headers=headers)
 
 
@@ -134,20 +134,24 @@ def _event(event: AuditRecord) -> AuditEvent:
     }
 
 
-def _workspace(authority: Authority) -> Workspace:
-    workspace = authority.workspace
+def shown_workspace(workspace: AnyWorkspace) -> Workspace:
+    """Return a workspace as lists and single answers show it."""
+    own = workspace.per_minute is not None and workspace.burst is not None
     return {
         "id": workspace.id,
         "name": workspace.name,
         "slug": workspace.slug,
+        "product": workspace.product,
         "plan": workspace.plan,
+        "rate_limit": {"per_minute": workspace.per_minute or 0, "burst": workspace.burst or 0} if own else None,
         "created_at": written(workspace.created_at),
         "suspended_at": written(workspace.suspended_at),
         "external_id": workspace.external_id,
     }
 
 
-def _space(space: SpaceRecord) -> Space:
+def shown_space(space: AnySpace) -> Space:
+    """Return a space as lists and single answers show it."""
     return {
         "id": space.id,
         "name": space.name,

@@ -46,6 +46,7 @@ from .requests import FormModel, LeftOut, Moment, Reason, RequestModel, WholeNum
 USED_SCOPES_MAX = 1_000
 IP_LENGTH_MAX = 64
 INTROSPECTED_MAX = 1_000
+LIMIT_MAX = 2**31 - 1
 ONE_ENVIRONMENT: dict[str, Any] = {"type": "string", "enum": list(ENVIRONMENTS)}
 
 
@@ -410,6 +411,126 @@ class RevokeApiKey(RequestModel):
             json_schema_extra={"maxLength": REASON_LENGTH_MAX},
         ),
     ] = None
+
+
+WorkspaceName = Annotated[
+    str,
+    Field(description="The workspace's name.", json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH_MAX}),
+]
+WorkspaceSlug = Annotated[str, Field(description="The workspace's name in addresses, unique on this server.")]
+TenantId = Annotated[
+    str,
+    Field(
+        description="The ID that your application has for its tenant, unique in the product. It is compared exactly.",
+        json_schema_extra={"minLength": 1, "maxLength": EXTERNAL_ID_LENGTH_MAX},
+    ),
+]
+ProductName = Annotated[
+    str, Field(description="The name of the product. By default a service's own; people must send it.")
+]
+PlanName = Annotated[
+    str, Field(description="The name of the plan. By default the product's default plan. Only services choose it.")
+]
+SpaceName = Annotated[
+    str,
+    Field(description="The space's name.", json_schema_extra={"minLength": 1, "maxLength": NAME_LENGTH_MAX}),
+]
+SpaceSlug = Annotated[str, Field(description="The space's name in addresses, unique in its workspace.")]
+ProjectId = Annotated[
+    str,
+    Field(
+        description="The ID that your application has for it, unique in the workspace. It is compared exactly.",
+        json_schema_extra={"minLength": 1, "maxLength": EXTERNAL_ID_LENGTH_MAX},
+    ),
+]
+
+
+class CreateWorkspace(RequestModel):
+    """Body of a request to create a workspace."""
+
+    name: WorkspaceName
+    slug: WorkspaceSlug
+    product: ProductName | None = None
+    plan: PlanName | None = None
+    external_id: TenantId | None = None
+
+
+class EnsureWorkspace(RequestModel):
+    """Body of a request for the workspace with an external ID. The other members are those of a new one."""
+
+    external_id: TenantId
+    name: WorkspaceName
+    slug: Annotated[
+        WorkspaceSlug | None, Field(description="The name in addresses. By default one that is made from the name.")
+    ] = None
+    product: ProductName | None = None
+    plan: PlanName | None = None
+
+
+class OwnRateLimit(RequestModel):
+    """Rate limit of the tokens of one workspace, in place of the plan's."""
+
+    per_minute: Annotated[
+        int, WholeNumber(1, LIMIT_MAX), Field(description="How many requests are allowed in a minute, over time.")
+    ]
+    burst: Annotated[int, WholeNumber(1, LIMIT_MAX), Field(description="How many requests are allowed at once.")]
+
+
+class ChangeWorkspace(RequestModel):
+    """Body of a request to change a workspace. Members left out are not changed."""
+
+    name: LeftOut[WorkspaceName] = UNSET
+    slug: LeftOut[WorkspaceSlug] = UNSET
+    plan: Annotated[
+        LeftOut[str],
+        Field(description="The name of the plan. One that is not self-service takes `operator:workspaces:update`."),
+    ] = UNSET
+    external_id: Annotated[
+        LeftOut[TenantId | None],
+        Field(description="The ID that your application has for its tenant. Null removes it. As `rate_limit`."),
+    ] = UNSET
+    rate_limit: Annotated[
+        LeftOut[OwnRateLimit | None],
+        Field(
+            description="The rate limit of the workspace's tokens. Null: the plan's. Takes a service with "
+            "`operator:workspaces:update`."
+        ),
+    ] = UNSET
+    suspended: Annotated[
+        LeftOut[bool],
+        Field(description="True rejects all tokens of the workspace until it is false again. As `rate_limit`."),
+    ] = UNSET
+
+
+class CreateSpace(RequestModel):
+    """Body of a request to create a space."""
+
+    workspace_id: WorkspaceId | None = None
+    name: SpaceName
+    slug: SpaceSlug
+    external_id: ProjectId | None = None
+
+
+class EnsureSpace(RequestModel):
+    """Body of a request for the space with an external ID. The other members are those of a new one."""
+
+    workspace_id: WorkspaceId | None = None
+    external_id: ProjectId
+    name: SpaceName
+    slug: Annotated[
+        SpaceSlug | None, Field(description="The name in addresses. By default one that is made from the name.")
+    ] = None
+
+
+class ChangeSpace(RequestModel):
+    """Body of a request to change a space. Members left out are not changed."""
+
+    name: LeftOut[SpaceName] = UNSET
+    slug: LeftOut[SpaceSlug] = UNSET
+    external_id: Annotated[
+        LeftOut[ProjectId | None],
+        Field(description="The ID that your application has for it. Null removes it."),
+    ] = UNSET
 
 
 class HostPerson(RequestModel):

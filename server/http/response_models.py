@@ -181,13 +181,24 @@ class ApiKeyPage(TypedDict):
     ]
 
 
+class RateLimit(TypedDict):
+    """Rate limit of a token."""
+
+    per_minute: Annotated[Count, Field(description="How many requests are allowed in a minute, over time.")]
+    burst: Annotated[Count, Field(description="How many requests are allowed at once.")]
+
+
 class Workspace(TypedDict):
     """Workspace that the caller may read."""
 
     id: Annotated[str, Field(description="The workspace's ID.")]
     name: Annotated[str, Field(description="The workspace's name.")]
     slug: Annotated[str, Field(description="The workspace's name in addresses. Unique on this server.")]
+    product: Annotated[str, Field(description="The name of the product that it belongs to.")]
     plan: Annotated[str, Field(description="The name of the workspace's plan.")]
+    rate_limit: Annotated[
+        RateLimit | None, Field(description="The workspace's own rate limit. Null if its plan's applies.")
+    ]
     created_at: Annotated[Time, Field(description="When the workspace was created.")]
     suspended_at: Annotated[
         Time | None, Field(description="When the operator suspended the workspace. Null if it is not suspended.")
@@ -198,6 +209,22 @@ class Workspace(TypedDict):
             description="The ID that your application has for its tenant. Unique in the product. Null if it has none."
         ),
     ]
+
+
+class ChangedWorkspace(Workspace):
+    """Workspace after a change."""
+
+    effective_at: Annotated[
+        Time,
+        Field(description="When the change has taken effect in every process. In the past unless `wait` is false."),
+    ]
+
+
+class DeletedWorkspace(TypedDict):
+    """Workspace that was deleted."""
+
+    id: Annotated[str, Field(description="The workspace's ID.")]
+    effective_at: Annotated[Time, Field(description="When its tokens are rejected in every process.")]
 
 
 class WorkspacePage(TypedDict):
@@ -222,19 +249,19 @@ class Space(TypedDict):
     ]
 
 
+class DeletedSpace(TypedDict):
+    """Space that was deleted."""
+
+    id: Annotated[str, Field(description="The space's ID.")]
+    effective_at: Annotated[Time, Field(description="When its tokens are rejected in every process.")]
+
+
 class SpacePage(TypedDict):
     """Page of spaces, by name."""
 
     spaces: Annotated[list[Space], Field(description="The spaces of this page.")]
     has_more: HasMore
     next_cursor: NextCursor
-
-
-class RateLimit(TypedDict):
-    """Rate limit of a token."""
-
-    per_minute: Annotated[Count, Field(description="How many requests are allowed in a minute, over time.")]
-    burst: Annotated[Count, Field(description="How many requests are allowed at once.")]
 
 
 class Principal(TypedDict):
@@ -562,6 +589,11 @@ class OAuthError(Problem):
 
 API_KEY = Answer(ApiKey)
 API_KEY_PAGE = Answer(ApiKeyPage)
+WORKSPACE_SHOWN = Answer(Workspace)
+CHANGED_WORKSPACE = Answer(ChangedWorkspace)
+DELETED_WORKSPACE = Answer(DeletedWorkspace)
+SPACE_SHOWN = Answer(Space)
+DELETED_SPACE = Answer(DeletedSpace)
 WORKSPACE_PAGE = Answer(WorkspacePage)
 SPACE_PAGE = Answer(SpacePage)
 CHANGED_API_KEY = Answer(ChangedApiKey)

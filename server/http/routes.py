@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 from starlette.routing import BaseRoute, Route
 
-from spacekey.domain.scope import PORTAL_SESSIONS
+from spacekey.domain.scope import CREATE_WORKSPACES, PORTAL_SESSIONS
 
 from . import response_models as answers
 from .api_keys import (
@@ -29,8 +29,14 @@ from .portal_sessions import create_portal_session, delete_portal_session, end_s
 from .request_models import (
     BusiestQuery,
     ChangeApiKey,
+    ChangeSpace,
+    ChangeWorkspace,
     CreateApiKey,
+    CreateSpace,
+    CreateWorkspace,
     EndPortalSessions,
+    EnsureSpace,
+    EnsureWorkspace,
     GraphQLRequest,
     IntrospectionBatch,
     IntrospectionForm,
@@ -49,6 +55,18 @@ from .request_models import (
 )
 from .requests import FORM_TYPE, MERGE_PATCH_TYPE
 from .usage import get_quota, get_usage, list_busiest_api_keys, report_api_usage
+from .workspaces import (
+    get_space,
+    get_workspace,
+    patch_space,
+    patch_workspace,
+    post_space,
+    post_workspace,
+    put_space,
+    put_workspace,
+    remove_space,
+    remove_workspace,
+)
 
 API = "/api/v1"
 GRAPHQL = "/graphql"
@@ -215,6 +233,82 @@ OPERATIONS: tuple[Operation, ...] = (
         paged=True,
     ),
     Operation(
+        "POST",
+        f"{API}/workspaces",
+        "createWorkspace",
+        "Create a workspace",
+        "Creates a workspace of a product. A person who is signed in becomes its owner, if people may create "
+        "workspaces; a service takes `operator:workspaces:create`.",
+        post_workspace,
+        answers.WORKSPACE_SHOWN,
+        "The new workspace.",
+        status=201,
+        body=CreateWorkspace,
+        refusals=(409, 422),
+        tagged=True,
+    ),
+    Operation(
+        "POST",
+        f"{API}/workspaces/ensure",
+        "ensureWorkspace",
+        "Find or create a workspace",
+        "Returns the workspace of a product with an external ID, which is created if there is none. One that exists is "
+        "not changed. The request can be repeated safely, and two at once get the same workspace. Takes an operator "
+        "credential.",
+        put_workspace,
+        answers.WORKSPACE_SHOWN,
+        "The new workspace.",
+        status=201,
+        also=answers.WORKSPACE_SHOWN,
+        body=EnsureWorkspace,
+        refusals=(409, 422),
+        service_scopes=(CREATE_WORKSPACES, "workspace:read"),
+        tagged=True,
+    ),
+    Operation(
+        "GET",
+        f"{API}/workspaces/{{id}}",
+        "getWorkspace",
+        "Get a workspace",
+        "Returns a workspace.",
+        get_workspace,
+        answers.WORKSPACE_SHOWN,
+        "The workspace.",
+        refusals=(404, 422),
+        conditional=True,
+    ),
+    Operation(
+        "PATCH",
+        f"{API}/workspaces/{{id}}",
+        "updateWorkspace",
+        "Change a workspace",
+        "Changes the name, slug, plan, external ID or rate limit of a workspace, or suspends or resumes it. Members "
+        "left out are not changed; null clears.",
+        patch_workspace,
+        answers.CHANGED_WORKSPACE,
+        "The workspace after the change.",
+        query=Waiting,
+        body=ChangeWorkspace,
+        body_also=(MERGE_PATCH_TYPE,),
+        refusals=(404, 409, 422),
+        conditional=True,
+    ),
+    Operation(
+        "DELETE",
+        f"{API}/workspaces/{{id}}",
+        "deleteWorkspace",
+        "Delete a workspace",
+        "Deletes a workspace with all that belongs to it, for good. Takes one of its owners, signed in, or a service "
+        "with `operator:workspaces:delete`.",
+        remove_workspace,
+        answers.DELETED_WORKSPACE,
+        "The workspace is deleted.",
+        query=Waiting,
+        refusals=(404, 422),
+        conditional=True,
+        gone=True,
+    ),
+    Operation(
         "GET",
         f"{API}/spaces",
         "listSpaces",
@@ -226,6 +320,76 @@ OPERATIONS: tuple[Operation, ...] = (
         query=ListSpaces,
         refusals=(404, 422),
         paged=True,
+    ),
+    Operation(
+        "POST",
+        f"{API}/spaces",
+        "createSpace",
+        "Create a space",
+        "Creates a space in a workspace.",
+        post_space,
+        answers.SPACE_SHOWN,
+        "The new space.",
+        status=201,
+        body=CreateSpace,
+        refusals=(404, 409, 422),
+        tagged=True,
+    ),
+    Operation(
+        "POST",
+        f"{API}/spaces/ensure",
+        "ensureSpace",
+        "Find or create a space",
+        "Returns the space of a workspace with an external ID, which is created if there is none. One that exists is "
+        "not changed. The request can be repeated safely, and two at once get the same space.",
+        put_space,
+        answers.SPACE_SHOWN,
+        "The new space.",
+        status=201,
+        also=answers.SPACE_SHOWN,
+        body=EnsureSpace,
+        refusals=(404, 409, 422),
+        tagged=True,
+    ),
+    Operation(
+        "GET",
+        f"{API}/spaces/{{id}}",
+        "getSpace",
+        "Get a space",
+        "Returns a space.",
+        get_space,
+        answers.SPACE_SHOWN,
+        "The space.",
+        refusals=(404, 422),
+        conditional=True,
+    ),
+    Operation(
+        "PATCH",
+        f"{API}/spaces/{{id}}",
+        "updateSpace",
+        "Change a space",
+        "Changes the name, slug or external ID of a space. Members left out are not changed; null clears.",
+        patch_space,
+        answers.SPACE_SHOWN,
+        "The space after the change.",
+        body=ChangeSpace,
+        body_also=(MERGE_PATCH_TYPE,),
+        refusals=(404, 409, 422),
+        conditional=True,
+    ),
+    Operation(
+        "DELETE",
+        f"{API}/spaces/{{id}}",
+        "deleteSpace",
+        "Delete a space",
+        "Deletes a space. Its keys are rejected from then on, for good.",
+        remove_space,
+        answers.DELETED_SPACE,
+        "The space is deleted.",
+        query=Waiting,
+        refusals=(404, 422),
+        conditional=True,
+        gone=True,
     ),
     Operation(
         "POST",

@@ -258,7 +258,7 @@ def expected(here: Stage, coordinate: str, operation: Operation, asker: Asker, *
     if not operation.needs <= asker.here:
         return LACKING
     if operation.owners and asker.name != "owner":
-        return LACKING
+        return LACKING if asker.principal.kind is Kind.MEMBER else OTHER_CREDENTIAL
     return ALLOWED if TOKENS_MADE.get(coordinate) in {None, *here.product.token_kinds} else WRONG_KIND
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
-from spacekey.domain.ids import KEY, WORKSPACE, new_id
+from spacekey.domain.ids import KEY, SPACE, WORKSPACE, new_id
 from spacekey.domain.principal import Kind
 from spacekey.domain.product import expand
 from spacekey.models.tables.workspace import Workspace
@@ -24,9 +25,13 @@ from support.world import OPERATOR, example_products
 
 pytestmark = pytest.mark.sampled(3)
 
+_numbers = itertools.count()
+
 GIVEN = {"emit": "jobs:read", "spooled": "jobs:read", "teamspace": "documents:read", "guard": "sessions:read"}
 PLANS = {"emit": "team", "spooled": "enterprise", "teamspace": "business", "guard": "paid"}
 KEYS = "/api/v1/api-keys"
+NOT_MET = {"If-Match": '"nothing"'}
+"""A condition that does not hold, so that whoever may delete something is told so, and deletes nothing."""
 OPENING = frozenset({"operator:portal_sessions"})
 
 
@@ -36,6 +41,8 @@ class Row:
 
     :param target: what is put into the address, query or body: a workspace, a token, a secret, or nothing.
     :param spacious: whether a token of a space is answered too, about its space.
+    :param people: whether any person who is signed in may, and no token.
+    :param owners: whether it takes an owner of the workspace, signed in, whatever else the caller holds.
     :param service: whether it takes a service of the operator's, whatever a token or member holds.
     :param door: any of these lets one in, to be told there what is lacking; else all of ``needs`` do.
     """
@@ -49,6 +56,9 @@ class Row:
     json: dict[str, Any] | None = None
     spacious: bool = True
     service: bool = False
+    people: bool = False
+    owners: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 TABLE: dict[tuple[str, str], Row] = {
@@ -68,7 +78,33 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", f"{KEYS}/{{id}}/enable"): Row(200, frozenset({"tokens:disable"}), "token"),
     ("POST", f"{KEYS}/{{id}}/rotate"): Row(201, frozenset({"tokens:create", "tokens:revoke"}), "token", json={}),
     ("GET", "/api/v1/workspaces"): Row(200, frozenset({"workspace:read"})),
+    ("POST", "/api/v1/workspaces/ensure"): Row(
+        201,
+        frozenset({"operator:workspaces:create", "workspace:read"}),
+        json={"external_id": "e", "name": "N"},
+        service=True,
+    ),
+    ("GET", "/api/v1/workspaces/{id}"): Row(200, frozenset({"workspace:read"}), "workspace"),
+    ("PATCH", "/api/v1/workspaces/{id}"): Row(
+        200, frozenset({"workspace:write"}), "workspace", json={"name": "N"}, spacious=False
+    ),
+    ("DELETE", "/api/v1/workspaces/{id}"): Row(
+        412, frozenset({"workspace:write"}), "workspace", headers=NOT_MET, spacious=False, owners=True
+    ),
+    ("DELETE", "/api/v1/spaces/{id}"): Row(412, frozenset({"spaces:write"}), "space", headers=NOT_MET),
     ("GET", "/api/v1/spaces"): Row(200, frozenset({"spaces:read"}), "workspace"),
+    ("POST", "/api/v1/spaces"): Row(
+        201, frozenset({"spaces:write"}), "workspace", json={"name": "N", "slug": "%"}, spacious=False
+    ),
+    ("POST", "/api/v1/spaces/ensure"): Row(
+        201,
+        frozenset({"spaces:read", "spaces:write"}),
+        "workspace",
+        json={"name": "N", "external_id": "%"},
+        spacious=False,
+    ),
+    ("GET", "/api/v1/spaces/{id}"): Row(200, frozenset({"spaces:read"}), "space"),
+    ("PATCH", "/api/v1/spaces/{id}"): Row(200, frozenset({"spaces:write"}), "space", json={"name": "N"}),
     ("POST", "/api/v1/portal-sessions"): Row(
         201,
         OPENING,
@@ -99,6 +135,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/healthz"): Row(200, public=True),
     ("GET", "/readyz"): Row(200, public=True),
     ("GET", "/metrics"): Row(200, public=True),
+    # Last: it makes its caller an owner, of a workspace that no other row is about.
+    ("POST", "/api/v1/workspaces"): Row(201, people=True, json={"name": "N", "slug": "%", "product": "emit"}),
 }
 """Every route of the API. The dashboard's files are not the API's: they are public and hold nothing."""
 
@@ -164,13 +202,22 @@ class Grounds:
         (method, path), workspace = key, self.foreign if where == "foreign" else self.own
         clock, entropy = self.world.clock, self.world.system.entropy
         token_id, secret = await self.target(workspace)
-        form, params, body = None, None, row.json
+        form, params = None, None
+        unique = f"x{next(_numbers)}"
+        body = None if row.json is None else {name: unique if one == "%" else one for name, one in row.json.items()}
+        target = token_id
         if where == "unknown":
-            token_id, secret = new_id(KEY, clock(), entropy), f"{secret[:-1]}{'a' if secret[-1] != 'a' else 'b'}"
-        if row.target == "workspace":
+            target, secret = new_id(KEY, clock(), entropy), f"{secret[:-1]}{'a' if secret[-1] != 'a' else 'b'}"
+        if row.target == "space":
+            target = new_id(SPACE, clock(), entropy) if where == "unknown" else self.spaces[workspace.id]
+        elif row.target == "workspace":
             workspace_id = new_id(WORKSPACE, clock(), entropy) if where == "unknown" else workspace.id
-            if method == "GET":
+            if "{id}" in path:
+                target = workspace_id
+            elif method == "GET":
                 params = {"workspace_id": workspace_id}
+            elif body is not None:
+                body |= {"workspace_id": workspace_id}
             else:
                 body = {"name": "N", "permissions": [self.granted], "workspace_id": workspace_id}
                 if self.space_of(workspace) is not None:
@@ -178,7 +225,12 @@ class Grounds:
         elif row.target == "secret":
             form = {"token": secret}
         answer = await self.server.client.request(
-            method, path.replace("{id}", token_id), headers=asker.headers, params=params, json=body, data=form
+            method,
+            path.replace("{id}", target),
+            headers={**asker.headers, **row.headers},
+            params=params,
+            json=body,
+            data=form,
         )
         if answer.is_success and method != "GET":
             self._targets.clear()
@@ -209,6 +261,8 @@ def expected(row: Row, asker: Asker, where: str) -> int:
         return 401
     if row.service:
         return 403
+    if row.people:
+        return row.good if "Cookie" in asker.headers else 403
     if row.target == "secret" and "Cookie" in asker.headers:
         # A form from a browser's session could come from any page: sessions send JSON alone.
         return 415
@@ -219,7 +273,7 @@ def expected(row: Row, asker: Asker, where: str) -> int:
         return 403
     if where != "own" or (asker.of_space and not row.spacious and row.needs <= asker.here):
         return row.missing
-    return row.good if row.needs <= asker.here else 403
+    return row.good if row.needs <= asker.here and (not row.owners or asker.name == "owner") else 403
 
 
 @pytest.fixture

@@ -110,6 +110,18 @@ ROOT_FIELDS: dict[str, Operation] = {
         "spaces:write",
         spacious=False,
     ),
+    "Mutation.ensureSpace": _mutation(
+        'ensureSpace(input: {workspaceId: $id, externalId: "%(slug)s", name: "N"})',
+        On.WORKSPACE,
+        "spaces:read",
+        "spaces:write",
+        spacious=False,
+    ),
+    "Mutation.ensureWorkspace": Operation(
+        'mutation { ensureWorkspace(input: {externalId: "%(slug)s", name: "N", product: "emit"}) { __typename } }',
+        Who.SERVICE,
+        needs=_scopes("operator:workspaces:create", "workspace:read"),
+    ),
     "Mutation.updateSpace": _mutation('updateSpace(input: {id: $id, name: "N"})', On.SPACE, "spaces:write"),
     "Mutation.deleteSpace": _mutation("deleteSpace(input: {id: $id})", On.SPACE, "spaces:write"),
     "Mutation.addMember": _mutation(

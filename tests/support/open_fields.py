@@ -117,6 +117,8 @@ OPEN_FIELDS: dict[str, Open] = {
     },
     "AuditEventConnection": _open(_PAGE, "audit:read"),
     "AuditEventEdge": _open(_ROW, "audit:read"),
+    "EnsureWorkspaceSuccess": _open("workspace created", CALLER),
+    "EnsureSpaceSuccess": _open("space created", "spaces:write"),
     "CreatePortalSessionSuccess": _open("portalSessionId secret scopes expiresAt", CALLER),
     "EndPortalSessionSuccess": _open("endedPortalSessionId", CALLER),
     "EndPortalSessionsSuccess": _open("endedCount", CALLER),
