@@ -524,9 +524,15 @@ async def create_by_rest(request: Request) -> JSONResponse:
 
 
 async def created(request: Request, name: str, grants: list[str], space_id: str) -> tuple[dict[str, Any], str]:
+    """Insert the rows of a new token in the app's workspace."""
+    return await insert_token(request.app.state.database, request.app.state.workspace_id, name, grants, space_id)
+
+
+async def insert_token(
+    database: Database, workspace_id: str, name: str, grants: list[str], space_id: str
+) -> tuple[dict[str, Any], str]:
     """Insert the rows of a new token and of its audit event, and move the audit chain's head, in one transaction."""
-    database: Database = request.app.state.database
-    workspace_id, now = request.app.state.workspace_id, datetime.now(UTC)
+    now = datetime.now(UTC)
     secret = minted()
     row: dict[str, Any] = {
         "id": new_id("key", now),

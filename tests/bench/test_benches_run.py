@@ -26,6 +26,7 @@ TINY: dict[str, dict[str, Any]] = {
     "graphql_walk": {"counts": (10,), "rounds": 1},
     "idle_sockets": {"sockets": 20, "seconds": 0.2},
     "import_time": {"rounds": 1},
+    "keys_create": {"rounds": 1},
     "memory": {"seconds": 0.05, "warm_up_seconds": 0.05},
     "over_http": {"rounds": 1, "processes": 1, "seconds": 0.02},
     "protected_route": {"rounds": 1, "processes": 1},
