@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from .key_format import KeyFormat
 from .principal import Kind, Limit
 from .scope import MANAGEMENT_SCOPES
 
@@ -87,8 +88,8 @@ class Policy:
 class Product:
     """Description of one product, with everything in which it differs from others.
 
-    Read it with :mod:`spacekey.domain.product_file`. ``one_role`` says that a token's grants are exactly one role:
-    neither scopes nor shorthands, nor several roles.
+    Read it with :mod:`spacekey.domain.product_file`. ``key_formats`` are those of keys that may be imported.
+    ``one_role`` says that a token's grants are exactly one role: neither scopes nor shorthands, nor several roles.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Product:
     roles: Mapping[str, Role]
     plans: Mapping[str, Plan]
     one_role: bool = False
+    key_formats: Mapping[str, KeyFormat] = field(default_factory=dict)
     known_scopes: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:

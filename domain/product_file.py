@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,6 +12,7 @@ from .principal import Kind
 from .product import Product
 from .product_sections import (
     known,
+    read_key_formats,
     read_one_role,
     read_plans,
     read_presets,
@@ -56,7 +57,25 @@ def together(products: Iterable[tuple[str, Product]]) -> dict[str, Product]:
                 if one == two:
                     raise ProductError(called, key, f"'{one}' is taken by another product; choose another")
         found[product.name] = product
+        _check_key_formats(called, product, found)
     return found
+
+
+def _check_key_formats(file: str, product: Product, products: Mapping[str, Product]) -> None:
+    """Check that a key tells by itself how it is found: by the secret prefix, or by the format that it alone has."""
+    for other in products.values():
+        for mine, theirs in ((product, other), (other, product)):
+            for one in mine.key_formats.values():
+                if one.prefix.startswith(f"{theirs.secret_prefix}_"):
+                    remedy = f"the secrets of '{theirs.name}' begin like this; a key of another system must not"
+                    raise ProductError(file, f"key_formats.{one.name}.prefix", remedy)
+        for one in product.key_formats.values():
+            for two in other.key_formats.values():
+                if one is not two and one.method != two.method and one.overlaps(two):
+                    remedy = (
+                        f"a key could also have the format '{two.name}' of '{other.name}', which is hashed otherwise"
+                    )
+                    raise ProductError(file, f"key_formats.{one.name}", remedy)
 
 
 def load_product(path: Path) -> Product:
@@ -111,6 +130,7 @@ def parse_product(text: str, file: str) -> Product:
         roles=MappingProxyType(roles),
         plans=MappingProxyType(plans),
         one_role=one_role,
+        key_formats=MappingProxyType(read_key_formats(root.table("key_formats", optional=True))),
     )
     tokens.done()
     root.done()

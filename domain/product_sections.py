@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from .key_format import (
+    ALPHABETS,
+    ENTROPY_BITS_MIN,
+    KEY_LENGTH_MAX,
+    LENGTHS_APART_MAX,
+    OWN_SECRETS,
+    SENDABLE,
+    KeyFormat,
+    KeyHash,
+)
 from .principal import Kind, Limit
 from .product import OWNER_ROLE, Plan, Preset, Role, Shorthand, UseCase
 from .product_table import Table
@@ -128,6 +138,62 @@ def read_one_role(
             "grants", f"the preset '{preset}' fills in scopes, and tokens hold a role; remove one of them"
         )
     return True
+
+
+def read_key_formats(table: Table) -> dict[str, KeyFormat]:
+    """Return the formats of keys that may be imported."""
+    formats = {}
+    for name, entry in table.entries():
+        if not is_scope_name(name) or ":" in name:
+            raise table.wrong(name, "is not a name: use lower-case words")
+        formats[name] = _key_format(name, entry)
+        entry.done()
+    return formats
+
+
+def _key_format(name: str, entry: Table) -> KeyFormat:
+    prefix, hashed = entry.text("prefix", default=""), entry.text("hash", default=KeyHash.SHA256.value)
+    alphabet = entry.text("alphabet")
+    characters = ALPHABETS.get(alphabet, alphabet)
+    if not SENDABLE.issuperset(prefix):
+        raise entry.wrong("prefix", "write letters, digits and -._~+/, which a Bearer token may have")
+    if (
+        len(alphabet) > 1
+        and alphabet.islower()
+        and alphabet.isalnum()
+        and alphabet not in ALPHABETS
+        and len(alphabet) < 10
+    ):
+        raise entry.wrong("alphabet", f"unknown alphabet '{alphabet}'; write {', '.join(ALPHABETS)}, or all characters")
+    if not SENDABLE.issuperset(characters) or len(set(characters)) < 2:
+        raise entry.wrong("alphabet", f"write {', '.join(ALPHABETS)}, or all characters that follow the prefix")
+    if hashed not in set(KeyHash):
+        raise entry.wrong(
+            "hash",
+            f"unknown hash '{hashed}'; write {', '.join(KeyHash)}. Slow hashes and those with a salt cannot be found",
+        )
+    over = entry.text("hashed", default="key")
+    if over not in ("key", "secret"):
+        raise entry.wrong("hashed", 'write "key" if the whole key was hashed, or "secret" for its random characters')
+    shortest, longest = entry.span("length")
+    public = entry.count("public", default=0)
+    if longest > KEY_LENGTH_MAX or shortest <= len(prefix) + public or longest - shortest > LENGTHS_APART_MAX:
+        raise entry.wrong(
+            "length",
+            f"write the length of a key with its prefix, at most {KEY_LENGTH_MAX}; two lengths are at most "
+            f"{LENGTHS_APART_MAX} apart",
+        )
+    if hashed == KeyHash.SHA512_OF_BYTES and (characters != ALPHABETS["hex"] or (prefix and over == "key")):
+        raise entry.wrong("hash", 'only keys in hexadecimal stand for bytes: write alphabet = "hex", without a prefix')
+    made = KeyFormat(name, prefix, characters, shortest, longest, public, KeyHash(hashed), over == "secret")
+    if made.bits < ENTROPY_BITS_MIN:
+        raise entry.wrong(
+            "length",
+            f"such keys have {made.bits:.0f} random bits; keys with fewer than {ENTROPY_BITS_MIN} cannot be imported",
+        )
+    if made.overlaps(OWN_SECRETS):
+        raise entry.wrong("prefix", "some of these keys look like Spacekey's own secrets; narrow the format")
+    return made
 
 
 def read_use_cases(

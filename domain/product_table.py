@@ -81,6 +81,15 @@ class Table:
             raise self.wrong(key, "write a whole number, 0 or more")
         return value
 
+    def span(self, key: str) -> tuple[int, int]:
+        """Return a whole number as the first and the last, or a list of the two."""
+        value = self._get(key, _REQUIRED)
+        pair = value if isinstance(value, list) else [value, value]
+        whole = [one for one in pair if isinstance(one, int) and not isinstance(one, bool) and 0 < one < 2**31]
+        if len(pair) != 2 or len(whole) != 2 or whole[0] > whole[1]:
+            raise self.wrong(key, "write a whole number, or the first and the last as [21, 22]")
+        return whole[0], whole[1]
+
     def strings(self, key: str, default: T = _REQUIRED) -> tuple[str, ...] | T:
         """Return a list of strings."""
         value = self._get(key, default)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from .authentication import Verdict
+from .key_format import NO_KEY_FORMATS, KeyFormats
 from .secret import Secret
 from .usage import UsageCounter
 
@@ -50,6 +51,9 @@ class Verifier(VerifiesSecrets, Protocol):
     """Whether :meth:`peek` itself answers None to every header in another form, as a cache by the header's digest does.
 
     Otherwise ``TokenMiddleware`` checks the form of a header before it asks."""
+
+    key_formats: KeyFormats = NO_KEY_FORMATS
+    """Formats of imported keys that it knows besides Spacekey's own secrets."""
 
     batch_max: int = 1
     """How many secrets are best given to one call of :meth:`verify_many`; 1 if that calls :meth:`verify` for each."""

@@ -103,6 +103,7 @@ class DatabaseVerifier(Verifier):
         self._refusals = RefusalLog(self._system)
         self._writing: asyncio.Task[None] | None = None
         self.batch_max = TOKENS_MAX
+        self.key_formats = self._asking.key_formats
         self.known_scopes = self._asking.known_scopes
         """All scopes that a token can hold. ``TokenMiddleware`` does not start with a rule that names another one."""
 
@@ -233,5 +234,9 @@ def cached(
         return [Reading(reading.verdict, reading.max_age_seconds) for reading in readings]
 
     if observer is None:
-        return CachedVerifier(read, now=clock, read_many=read_many, batch_max=TOKENS_MAX)
-    return ObservedCache(read, observer, now=clock, read_many=read_many, batch_max=TOKENS_MAX)
+        return CachedVerifier(
+            read, now=clock, read_many=read_many, batch_max=TOKENS_MAX, key_formats=verifier.key_formats
+        )
+    return ObservedCache(
+        read, observer, now=clock, read_many=read_many, batch_max=TOKENS_MAX, key_formats=verifier.key_formats
+    )

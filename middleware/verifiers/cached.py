@@ -18,6 +18,7 @@ from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unav
 from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
 from spacekey.domain.digest import new_sha256, sha256_of
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
+from spacekey.domain.key_format import NO_KEY_FORMATS, KeyFormats
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.argument_checks import is_being_cancelled
@@ -56,6 +57,8 @@ class CachedVerifier(Verifier):
     :param unknown_entries_max: the same for unknown secrets; 0 caches none.
     :param read_many: reads many verdicts at once, for :meth:`verify_many`; None reads them one by one.
     :param batch_max: how many that may be.
+    :param key_formats: of imported keys that are read, too. Other strings that are no secrets of Spacekey's are refused
+        without a read.
     :raises ConfigurationError: for a negative number of entries.
     """
 
@@ -71,6 +74,7 @@ class CachedVerifier(Verifier):
         unknown_entries_max: int = UNKNOWN_ENTRIES_MAX,
         read_many: ReadMany | None = None,
         batch_max: int = 1,
+        key_formats: KeyFormats = NO_KEY_FORMATS,
     ) -> None:
         if entries_max < 0 or unknown_entries_max < 0:
             raise ConfigurationError("entries_max and unknown_entries_max: must not be negative; 0 keeps none")
@@ -82,6 +86,7 @@ class CachedVerifier(Verifier):
         self._reads: dict[bytes, asyncio.Task[_Entry]] = {}
         self._read_many = read_many
         self.batch_max = 1 if read_many is None else batch_max
+        self.key_formats = key_formats
 
     def peek(self, authorization: bytes) -> Verdict | None:
         """Return the cached verdict on an ``Authorization`` header; None if it must be read.
@@ -103,7 +108,7 @@ class CachedVerifier(Verifier):
         key = sha256_of(secret.bearer())
         entry = self._remembered(key)
         if entry is None:
-            if parse(secret) is None:
+            if parse(secret) is None and self.key_formats.match(secret) is None:
                 return Rejected(Reason.MALFORMED)
             entry = await self._read_or_join(secret, key)
             if entry.max_age_seconds > 0 and self._clock() >= entry.until:
@@ -123,7 +128,7 @@ class CachedVerifier(Verifier):
                 verdicts.append(self._unless_expired(entry.verdict))
                 continue
             verdicts.append(Rejected(Reason.MALFORMED))
-            if parse(secret) is not None:
+            if parse(secret) is not None or self.key_formats.match(secret) is not None:
                 missing.append((place, secret, key))
                 self._missed()
         if missing:
@@ -290,6 +295,7 @@ class ObservedCache(CachedVerifier):
         unknown_entries_max: int = UNKNOWN_ENTRIES_MAX,
         read_many: ReadMany | None = None,
         batch_max: int = 1,
+        key_formats: KeyFormats = NO_KEY_FORMATS,
     ) -> None:
         super().__init__(
             read,
@@ -299,6 +305,7 @@ class ObservedCache(CachedVerifier):
             unknown_entries_max=unknown_entries_max,
             read_many=read_many,
             batch_max=batch_max,
+            key_formats=key_formats,
         )
         self._observer = observer
 
@@ -371,14 +378,28 @@ def cache_over(
     entries_max: int,
     read_many: ReadMany | None = None,
     batch_max: int = 1,
+    key_formats: KeyFormats = NO_KEY_FORMATS,
 ) -> CachedVerifier:
     """Return a cache over ``read``, the plain one if there is no observer."""
     if observer is None:
         return CachedVerifier(
-            read, clock=clock, now=now, entries_max=entries_max, read_many=read_many, batch_max=batch_max
+            read,
+            clock=clock,
+            now=now,
+            entries_max=entries_max,
+            read_many=read_many,
+            batch_max=batch_max,
+            key_formats=key_formats,
         )
     many = None if read_many is None else observed_read_many(read_many, observer, clock=clock)
     told = observed_read(read, observer, clock=clock)
     return ObservedCache(
-        told, observer, clock=clock, now=now, entries_max=entries_max, read_many=many, batch_max=batch_max
+        told,
+        observer,
+        clock=clock,
+        now=now,
+        entries_max=entries_max,
+        read_many=many,
+        batch_max=batch_max,
+        key_formats=key_formats,
     )

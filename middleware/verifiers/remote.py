@@ -11,7 +11,7 @@ import json
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -22,6 +22,7 @@ from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unav
 from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable, SpacekeyError
 from spacekey.domain.extras import extra
+from spacekey.domain.key_format import KeyFormat, KeyFormats
 from spacekey.domain.metadata import written_metadata
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret
@@ -65,6 +66,8 @@ class RemoteVerifier(Verifier):
     :param collect_usage: whether ``TokenMiddleware`` counts requests and reports them to the remote Spacekey in batches
         (``usage``). Closing the verifier sends the last one.
     :param observer: records hits, misses and reads, such as ``AppMetrics``; see docs/how-to/metrics.md.
+    :param key_formats: the formats of keys that were imported into the remote Spacekey, as its product files declare
+        them. Strings of other formats are refused without asking it.
     :param allow_plain_http: whether secrets may be sent to another machine in the clear.
     :param transport: an httpx transport, for tests and for servers in the same process.
     :param clock: seconds, monotonic through suspension.
@@ -83,6 +86,7 @@ class RemoteVerifier(Verifier):
         entries_max: int = ENTRIES_MAX,
         collect_usage: bool = True,
         observer: VerifierObserver | None = None,
+        key_formats: Iterable[KeyFormat] = (),
         allow_plain_http: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: MonotonicClock = boot_clock,
@@ -105,7 +109,9 @@ class RemoteVerifier(Verifier):
             entries_max=entries_max,
             read_many=self._read_many,
             batch_max=BATCH_MAX,
+            key_formats=KeyFormats(key_formats),
         )
+        self.key_formats = self._cache.key_formats
         self.batch_max = BATCH_MAX
         self._held = _HeldAnswers(2 * entries_max)
         self._no_batches_until = -math.inf

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Verdict
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.key_format import KeyFormats
 from spacekey.domain.principal import Principal, issuer_within
 from spacekey.domain.secret import Secret, SecretFacts, is_secret_prefix, parse
 from spacekey.domain.usage import UsageCounter
@@ -21,7 +22,8 @@ class VerifierChain(Verifier):
     """Passes each secret to the verifier of its prefix, and those of no known prefix or shape to ``otherwise``.
 
     A secret reaches one verifier only, so that no issuer sees another one's. ``otherwise`` is for an app's older
-    tokens, in whatever format; without it such secrets are refused.
+    tokens, in whatever format; without it such secrets are refused. An imported key goes to the verifier whose
+    ``key_formats`` it has.
 
     Verifiers may give tokens the same id, so a principal has the ``issuer`` beside it: the prefix, or ``*`` for
     ``otherwise``. Tokens of two issuers share no limit. Requests are counted by the verifier of their token, and not at
@@ -44,6 +46,7 @@ class VerifierChain(Verifier):
         self._verifiers = {secret_prefix: adapted[id(verifier)] for secret_prefix, verifier in verifiers.items()}
         self._otherwise = None if otherwise is None else adapted[id(otherwise)]
         self._everyone = list(adapted.values())
+        self.key_formats = KeyFormats(one for each in self._everyone for one in each.key_formats.formats)
         scopes = [verifier.known_scopes for verifier in self._everyone]
         known = [each for each in scopes if each is not None]
         self.known_scopes = frozenset[str]().union(*known) if len(known) == len(scopes) else None
@@ -56,7 +59,7 @@ class VerifierChain(Verifier):
     async def verify(self, secret: Secret) -> Verdict:
         """Return the verdict of the one verifier that is responsible."""
         facts = parse(secret)
-        verifier = self._responsible(facts)
+        verifier = self._responsible(facts, secret)
         if verifier is None:
             return Rejected(Reason.MALFORMED if facts is None else Reason.UNKNOWN)
         return self._issued(verifier, await verifier.verify(secret))
@@ -67,7 +70,7 @@ class VerifierChain(Verifier):
         shares: dict[int, tuple[Verifier, list[int]]] = {}
         for place, secret in enumerate(secrets):
             facts = parse(secret)
-            verifier = self._responsible(facts)
+            verifier = self._responsible(facts, secret)
             if verifier is not None:
                 shares.setdefault(id(verifier), (verifier, []))[1].append(place)
             elif facts is None:
@@ -88,7 +91,7 @@ class VerifierChain(Verifier):
         """
         secret = Secret.from_bearer(authorization)
         facts = None if secret is None else parse(secret)
-        verifier = None if facts is None else self._responsible(facts)
+        verifier = None if secret is None or facts is None else self._responsible(facts, secret)
         verdict = None if verifier is None else verifier.peek(authorization)
         return verdict if verifier is None or verdict is None else self._issued(verifier, verdict)
 
@@ -102,8 +105,11 @@ class VerifierChain(Verifier):
             return replace(verdict, issuer=issuer_within(issuer, verdict.issuer))
         return verdict
 
-    def _responsible(self, facts: SecretFacts | None) -> Verifier | None:
-        return self._otherwise if facts is None else self._verifiers.get(facts.secret_prefix, self._otherwise)
+    def _responsible(self, facts: SecretFacts | None, secret: Secret) -> Verifier | None:
+        if facts is not None:
+            return self._verifiers.get(facts.secret_prefix, self._otherwise)
+        known = (each for each in self._verifiers.values() if each.key_formats.match(secret) is not None)
+        return next(known, self._otherwise)
 
     async def aclose(self) -> None:
         """Close every verifier, even if one of them fails to close.

@@ -9,7 +9,7 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from spacekey.middleware.argument_checks import check_verifier
 
-OPTIONAL = ("known_scopes", "usage", "peek", "peek_checks_form", "batch_max", "verify_many")
+OPTIONAL = ("known_scopes", "usage", "key_formats", "peek", "peek_checks_form", "batch_max", "verify_many")
 """The optional members of a verifier."""
 
 
@@ -24,6 +24,7 @@ class VerifierWrapper(Verifier):
         self.inner = as_verifier(inner)
         self.known_scopes = self.inner.known_scopes
         self.usage = self.inner.usage
+        self.key_formats = self.inner.key_formats
         self.peek_checks_form = self.inner.peek_checks_form
         self.batch_max = self.inner.batch_max
 

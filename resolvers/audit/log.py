@@ -108,6 +108,7 @@ ACTIONS = frozenset(
         "token.delete",
         "token.disable",
         "token.enable",
+        "token.import",
         "token.refused",
         "token.revoke",
         "token.rotate",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -100,44 +100,13 @@ async def create_token(
 async def _create(system: System, caller: Caller, new: NewToken, request: IdempotentRequest | None) -> Issued:
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, new.workspace_id, lock=True)
-        kind = await _kind(session, authority, new)
+        kind = await kind_of_new(session, authority, new)
         authority.require("tokens:create")
         await check_new(session, system, authority, CREATE, request)
-        _check_kind(authority, kind)
+        check_kind(authority, kind)
         await check_room(session, system, authority)
-        faults = Faults()
-        with faults:
-            name = clean_name("name", new.name)
-        with faults:
-            description = clean_text("description", new.description, DESCRIPTION_LENGTH_MAX)
-        with faults:
-            external_id = checked_external_id(authority, new.external_id)
-        with faults:
-            metadata = None if new.metadata is None else clean_metadata("metadata", new.metadata)
-        with faults:
-            environment = checked_environment(authority, new.environment)
-        with faults:
-            grants = checked_grants(authority, kind, new.grants, new.preset)
-        with faults:
-            expires_at = checked_expiry(
-                policy_of(authority.workspace),
-                None if new.expires_at is UNSET else new.expires_at,
-                system.clock(),
-                use_default=new.expires_at is UNSET,
-            )
-        faults.raise_found()
         token, secret = prepare_token(
-            system,
-            authority,
-            kind=kind,
-            space_id=new.space_id,
-            name=name,
-            description=description,
-            environment=environment,
-            grants=grants,
-            expires_at=expires_at,
-            external_id=external_id,
-            metadata=metadata,
+            system, authority, kind=kind, space_id=new.space_id, **cleaned(system, authority, kind, new)
         )
         check_strengthening(authority, None, power_of(token), system.clock())
         session.add(token)
@@ -153,6 +122,55 @@ async def _create(system: System, caller: Caller, new: NewToken, request: Idempo
         )
         view = view_of(token, authority, system.clock())
     return Issued(view, secret, whole_milliseconds_later(system.clock()))
+
+
+class Cleaned(TypedDict):
+    """Properties of a token that were checked, as they are stored."""
+
+    name: str
+    description: str
+    environment: str
+    grants: list[str]
+    expires_at: datetime | None
+    external_id: str | None
+    metadata: Json | None
+
+
+def cleaned(system: System, authority: Authority, kind: Kind, new: NewToken) -> Cleaned:
+    """Return the properties of a token to create as they are stored.
+
+    :raises InvalidInput: with everything that is wrong with them.
+    """
+    faults = Faults()
+    with faults:
+        name = clean_name("name", new.name)
+    with faults:
+        description = clean_text("description", new.description, DESCRIPTION_LENGTH_MAX)
+    with faults:
+        external_id = checked_external_id(authority, new.external_id)
+    with faults:
+        metadata = None if new.metadata is None else clean_metadata("metadata", new.metadata)
+    with faults:
+        environment = checked_environment(authority, new.environment)
+    with faults:
+        grants = checked_grants(authority, kind, new.grants, new.preset)
+    with faults:
+        expires_at = checked_expiry(
+            policy_of(authority.workspace),
+            None if new.expires_at is UNSET else new.expires_at,
+            system.clock(),
+            use_default=new.expires_at is UNSET,
+        )
+    faults.raise_found()
+    return {
+        "name": name,
+        "description": description,
+        "environment": environment,
+        "grants": grants,
+        "expires_at": expires_at,
+        "external_id": external_id,
+        "metadata": metadata,
+    }
 
 
 def prepare_token(
@@ -171,11 +189,46 @@ def prepare_token(
 ) -> tuple[Token, Secret]:
     """Return a row ready to be stored, and the secret whose digest it holds."""
     secret = mint(authority.product.secret_prefix, environment, system.entropy)
+    token = token_row(
+        system,
+        authority,
+        secret.digest(),
+        secret.prefix,
+        kind=kind,
+        space_id=space_id,
+        name=name,
+        description=description,
+        environment=environment,
+        grants=grants,
+        expires_at=expires_at,
+        external_id=external_id,
+        metadata=metadata,
+    )
+    return token, secret
+
+
+def token_row(
+    system: System,
+    authority: Authority,
+    digest: bytes,
+    prefix: str,
+    *,
+    kind: Kind,
+    space_id: str | None,
+    name: str,
+    description: str,
+    environment: str,
+    grants: list[str],
+    expires_at: datetime | None,
+    external_id: str | None,
+    metadata: Json | None,
+) -> Token:
+    """Return a row ready to be stored."""
     now = system.clock()
-    token = Token(
+    return Token(
         id=new_id(KEY, now, system.entropy),
-        digest=secret.digest(),
-        prefix=secret.prefix,
+        digest=digest,
+        prefix=prefix,
         name=name,
         description=description,
         kind=kind.value,
@@ -191,7 +244,6 @@ def prepare_token(
         external_id=external_id,
         metadata_=metadata,
     )
-    return token, secret
 
 
 async def check_room(session: AsyncSession, system: System, authority: Authority) -> None:
@@ -243,7 +295,7 @@ def check_own(authority: Authority, external_id: str | None) -> None:
         raise InvalidInput("external_id", reason, InputCode.NOT_ALLOWED)
 
 
-async def _kind(session: AsyncSession, authority: Authority, new: NewToken) -> Kind:
+async def kind_of_new(session: AsyncSession, authority: Authority, new: NewToken) -> Kind:
     """Return the kind of token to create; its space must be within what the caller may change."""
     if authority.space_id is not None and new.space_id != authority.space_id:
         raise NotFound("space" if new.space_id is not None else "workspace")
@@ -257,7 +309,7 @@ async def _kind(session: AsyncSession, authority: Authority, new: NewToken) -> K
     return Kind.SPACE
 
 
-def _check_kind(authority: Authority, kind: Kind) -> None:
+def check_kind(authority: Authority, kind: Kind) -> None:
     if kind in authority.product.token_kinds:
         return
     if kind is Kind.WORKSPACE:

@@ -32,6 +32,7 @@ from spacekey.resolvers.validation import BULK_MAX, REASON_LENGTH_MAX, clean_tex
 
 from .list import FoundToken, find_token
 from .update import Changed
+from .verify import digest_of
 from .view import Precondition, TokenView, audit_facts
 
 REVOKED_ITSELF = "revoked with its own secret"
@@ -115,7 +116,7 @@ async def revoke_secret(system: System, caller: Caller, secret: Secret, *, wait:
     :raises Forbidden: if it is not the caller's own token and the caller may not revoke it.
     """
     async with system.store.changing() as session:
-        token = await token_queries.token_by_digest(session, secret.digest())
+        token = await token_queries.token_by_digest(session, digest_of(system.products, secret))
         if token is None:
             raise NotFound("token")
         found = await find_token(session, system, caller, token.id, lock=True)
@@ -138,7 +139,7 @@ async def revoke_own(system: System, request: RequestFacts, secret: Secret) -> N
     """
     with place_to_wait(system, f"address {request.ip}", WAITING_BY_ADDRESS_MAX):
         async with system.store.changing() as session:
-            token = await token_queries.token_by_digest(session, secret.digest())
+            token = await token_queries.token_by_digest(session, digest_of(system.products, secret))
             if token is not None:
                 session.expunge(token)  # read before the lock, so it may have changed
                 await _revoke_own(session, system, request, token.id, token.workspace_id)

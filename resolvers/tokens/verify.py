@@ -13,6 +13,7 @@ from typing import NamedTuple
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.clock import WallClock
 from spacekey.domain.errors import ServiceUnavailable
+from spacekey.domain.key_format import KeyFormats
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.product import Policy, Product, effective_scopes
 from spacekey.domain.secret import Secret, parse, secret_prefix_of
@@ -65,6 +66,7 @@ class LookupVerifier(Verifier):
         self._default_staleness = default_staleness_seconds
         self.batch_max = BATCH_MAX - 1
         self._secret_prefixes = frozenset(product.secret_prefix for product in products.values())
+        self.key_formats = key_formats_of(products)
         self.known_scopes = frozenset[str]().union(*(product.known_scopes for product in products.values()))
         # Keyed by the stored values themselves, so that an entry can never be stale.
         self._powers = lru_cache(POWERS_MAX)(self._computed)
@@ -104,10 +106,11 @@ class LookupVerifier(Verifier):
 
         Both come from one statement, so that T cannot be newer than the verdict. Nothing is written.
         """
-        if not self._may_be_known(secret):
+        digest = secret.digest() if self._may_be_ours(secret) else self.key_formats.digest(secret)
+        if digest is None:
             return StoreReading(Rejected(Reason.MALFORMED))
         try:
-            facts = await self._lookup.by_digest(secret.digest())
+            facts = await self._lookup.by_digest(digest)
         except ServiceUnavailable as error:
             return StoreReading(Unavailable(str(error), error.retry_after_seconds))
         return self._reading_of(secret, facts)
@@ -119,7 +122,7 @@ class LookupVerifier(Verifier):
         """
         digests: list[bytes | None] = []
         for number, secret in enumerate(secrets, 1):
-            digests.append(secret.digest() if self._may_be_known(secret) else None)
+            digests.append(secret.digest() if self._may_be_ours(secret) else self.key_formats.digest(secret))
             if number % AT_ONCE_MAX == 0:
                 await asyncio.sleep(0)
         known = list(dict.fromkeys(digest for digest in digests if digest is not None))
@@ -139,8 +142,8 @@ class LookupVerifier(Verifier):
                 await asyncio.sleep(0)
         return readings
 
-    def _may_be_known(self, secret: Secret) -> bool:
-        """Return whether the store has to be asked.
+    def _may_be_ours(self, secret: Secret) -> bool:
+        """Return whether the store has to be asked about one of Spacekey's own secrets.
 
         It has to be for a secret prefix that no loaded product has, too: the store may know the token, and only its
         product be missing.
@@ -149,7 +152,7 @@ class LookupVerifier(Verifier):
 
     def _reading_of(self, secret: Secret, facts: TokenFacts | None) -> StoreReading:
         if facts is None:
-            if parse(secret) is None:
+            if parse(secret) is None and self.key_formats.match(secret) is None:
                 return StoreReading(Rejected(Reason.MALFORMED))
             return StoreReading(Rejected(Reason.UNKNOWN), self._default_staleness)
         verdict = self.judge(facts)
@@ -244,6 +247,17 @@ class LookupVerifier(Verifier):
             policy=Policy(scopes_allowed=None if allowed is None else frozenset(allowed)),
         )
         return _Powers(kind, scopes, limit_of(plan, per_minute, burst))
+
+
+def key_formats_of(products: Mapping[str, Product]) -> KeyFormats:
+    """Return the formats of keys that may have been imported into workspaces of these products."""
+    return KeyFormats(one for product in products.values() for one in product.key_formats.values())
+
+
+def digest_of(products: Mapping[str, Product], secret: Secret) -> bytes:
+    """Return the digest under which a token with this secret is stored, if it is one or an imported key."""
+    imported = None if parse(secret) is not None else key_formats_of(products).digest(secret)
+    return secret.digest() if imported is None else imported
 
 
 @dataclass(frozen=True, slots=True)

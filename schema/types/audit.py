@@ -63,6 +63,7 @@ class AuditAction(Enum):
     TOKEN_DELETE = enum_value("token.delete", description="A token was deleted.")
     TOKEN_DISABLE = enum_value("token.disable", description="A token was disabled.")
     TOKEN_ENABLE = enum_value("token.enable", description="A token was enabled.")
+    TOKEN_IMPORT = enum_value("token.import", description="A key that another system made was imported.")
     TOKEN_REFUSED = enum_value("token.refused", description="A token that is not valid was used.")
     TOKEN_REVOKE = enum_value("token.revoke", description="A token was revoked.")
     TOKEN_ROTATE = enum_value("token.rotate", description="A token was replaced by another one.")

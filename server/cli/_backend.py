@@ -6,7 +6,7 @@ left out is not there.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -183,6 +183,14 @@ class Tokens(Protocol):
 
     async def end(self, token: str, how: Ending, reason: str | None, consent: Consent) -> Facts | DryRun:
         """Disable, revoke or delete a token, and return it."""
+
+    def import_(
+        self, lines: AsyncIterable[bytes], workspace: str, format_name: str, *, dry_run: bool
+    ) -> AsyncIterator[Facts]:
+        """Import the keys of NDJSON lines.
+
+        Yields what became of each: ``row``, ``outcome``, ``name``, ``id`` and ``reason``.
+        """
 
     async def enable(self, token: str) -> Facts:
         """Accept a disabled token again, and return it."""

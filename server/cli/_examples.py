@@ -73,6 +73,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"spacekey token edit {_TOKEN} --name 'Staging server'",
         f"spacekey token edit {_TOKEN} --grant jobs:read --dry-run",
     ),
+    "token import": (
+        "spacekey token import keys.ndjson -w acme --format unkey --dry-run",
+        "spacekey token import - -w acme --format unkey --jsonl < keys.ndjson",
+    ),
     "token rotate": (
         f"TOKEN=$(spacekey token rotate {_TOKEN})",
         f"spacekey token rotate {_TOKEN} --grace 3600 --retire-on-first-use",

@@ -119,6 +119,7 @@ GROUPS: dict[str, Group] = {
             "create": "create",
             "edit": "edit",
             "rotate": "rotate",
+            "import": "import_",
             "disable": "disable",
             "enable": "enable",
             "revoke": "revoke",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
 from spacekey.domain.external import parsed_metadata
+from spacekey.domain.key_format import ROW_BYTES_MAX
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET
 
@@ -31,7 +37,7 @@ from ._options import (
     Workspace,
     Yes,
 )
-from ._output import Format, Listing, say, show_once, show_one
+from ._output import TABLE_ROWS_MAX, Facts, Format, Listing, print_table, say, show_once, show_one
 from ._run import USAGE, Failure, read_expiry, read_secret, scope_names
 
 ROTATE_AFTER_DAYS = 90
@@ -328,6 +334,68 @@ def rotate(
         show_once(*done, ONCE, as_json)
     else:
         show_change(done, as_json)
+
+
+IMPORT_COLUMNS = ("row", "name", "reason")
+
+
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="NDJSON: a key's hash, name, grants … on each line; - is standard input."),
+    ],
+    workspace: Workspace,
+    key_format: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="The key format, as the product file declares it.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row, and change nothing.")] = False,
+    as_json: AsArray = False,
+    as_lines: AsLines = False,
+    wide: Wide = False,
+) -> None:
+    """Import the hashes of keys that another system made, and print the rows that were refused.
+
+    Each row succeeds or fails by itself, and one that is there already stays as it is. With --json all rows are
+    printed. Exits with 1 if a row was refused.
+    """
+    counts: Counter[str] = Counter()
+    refused: list[Facts] = []
+
+    every = Listing(Format(as_json, as_lines, wide, None), *IMPORT_COLUMNS) if as_json or as_lines else None
+
+    async def work(backend: Backend) -> None:
+        with every or nullcontext():
+            async for row in backend.tokens.import_(_lines(file), workspace, key_format, dry_run=dry_run):
+                counts[row["outcome"]] += 1
+                if every is not None:
+                    every.add(row)
+                elif row["outcome"] == "refused" and len(refused) < TABLE_ROWS_MAX:
+                    refused.append(row)
+
+    connected(work)
+    if refused:
+        print_table(refused, IMPORT_COLUMNS, ("name",), wide=wide)
+    did = "would be imported" if dry_run else "imported"
+    say(f"{counts['imported']} {did}, {counts['present']} already there, {counts['refused']} refused.")
+    if counts["refused"]:
+        raise Failure(f"{counts['refused']} of {counts.total()} rows were refused.")
+
+
+async def _lines(file: Path) -> AsyncIterator[bytes]:
+    """Yield the lines of a file, or of standard input, without reading all of it at once.
+
+    :raises Failure: it cannot be read.
+    """
+    try:
+        with nullcontext(sys.stdin.buffer) if str(file) == "-" else file.open("rb") as opened:
+            while line := opened.readline(ROW_BYTES_MAX + 1):
+                while len(line) > ROW_BYTES_MAX and not line.endswith(b"\n"):
+                    rest = opened.readline(ROW_BYTES_MAX)
+                    if not rest or rest.endswith(b"\n"):
+                        break
+                yield line
+    except OSError as error:
+        raise Failure(f"FILE: cannot be read: {error.strerror}.", USAGE) from None
 
 
 def inactive(

@@ -108,7 +108,7 @@ async def revoke_presented(request: Request) -> Response:
     """
     secret, _ = await _token(request, TokenForm)
     system, caller = parts_of(request).system, known_caller(request)
-    if parse(secret) is not None:
+    if parse(secret) is not None or parts_of(request).verifier.key_formats.match(secret) is not None:
         with suppress(NotFound):  # after T, as long as a revocation takes
             if isinstance(caller, ServiceCaller) and caller.digest == secret.digest():
                 await end_own_secret(system, caller)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 
 from spacekey.domain.authentication import Authenticated, Rejected
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.page import PAGE_SIZE_MAX, PageRequest, TokenOrder
-from spacekey.domain.refusal import Refusal
+from spacekey.domain.refusal import InvalidInput, Refusal
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET
@@ -15,6 +15,7 @@ from spacekey.models.tables.records import AnyWorkspace
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.create import Issued, NewToken, create_token
+from spacekey.resolvers.tokens.imports import ImportedKey, import_keys, read_row
 from spacekey.resolvers.tokens.list import TokenSearch, token_list, token_view, tokens_everywhere
 from spacekey.resolvers.tokens.revoke import delete_token, disable_token, enable_token, revoke_token
 from spacekey.resolvers.tokens.rotate import GRACE_SECONDS_DEFAULT, rotate_token
@@ -232,6 +233,26 @@ class LocalTokens:
             note=named,
         )
         return hits if hits is not None else _changed(await ways[how](system, consent.wait))
+
+    async def import_(
+        self, lines: AsyncIterable[bytes], workspace: str, format_name: str, *, dry_run: bool
+    ) -> AsyncIterator[Facts]:
+        home = await workspace_to_change(self._system, workspace)
+
+        async def keys() -> AsyncIterator[ImportedKey | InvalidInput]:
+            async for line in lines:
+                key = read_row(line)
+                if key is not None:
+                    yield key
+
+        async for row in import_keys(self._system, operator(), home.id, format_name, keys(), dry_run=dry_run):
+            yield {
+                "row": row.number,
+                "outcome": row.outcome.value,
+                "name": row.name,
+                "id": row.token_id,
+                "reason": None if row.refusal is None else str(row.refusal),
+            }
 
     async def enable(self, token: str) -> Facts:
         return _changed(await enable_token(self._system, operator(), token))

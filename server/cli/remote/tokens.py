@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from spacekey.server.cli._output import Facts
 from . import documents
 from .client import Client
 from .facts import listed_token, moment, token_facts
-from .places import ask, check_rehearsed, space_called, workspace_called, workspace_to_change
+from .places import ask, check_rehearsed, only_on_the_database, space_called, workspace_called, workspace_to_change
 
 GRACE_ASKED_BELOW = 60
 QUESTIONS: Mapping[Ending, str] = {
@@ -135,6 +135,11 @@ class RemoteTokens:
             asked["reason"] = reason
             return _changed(await self._client.change(documents.REVOKE_TOKEN, "token", asked))
         return _changed(await self._client.change(documents.DISABLE_TOKEN, "token", asked))
+
+    def import_(
+        self, lines: AsyncIterable[bytes], workspace: str, format_name: str, *, dry_run: bool
+    ) -> AsyncIterator[Facts]:
+        raise only_on_the_database("Importing keys")
 
     async def enable(self, token: str) -> Facts:
         return _changed(await self._client.change(documents.ENABLE_TOKEN, "token", {"id": token}))
