@@ -198,6 +198,8 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
                     "Verifier",
                     "VerifierWrapper",
                     "VerifiesSecrets",
+                    "KeyFormat",
+                    "KeyHash",
                     "store_usage",
                 ),
             ),

@@ -77,9 +77,12 @@ class KeyFormat:
 
     :param name: what the format is called, such as ``unkey``.
     :param prefix: what every key begins with; may be empty.
-    :param alphabet: the characters that follow.
+    :param alphabet: the characters that follow, or the name of an alphabet: ``hex``, ``base32``, ``base36``,
+        ``base58``, ``base62`` or ``base64url``.
     :param shortest: the length of the shortest key, with the prefix.
     :param longest: that of the longest.
+    :param public: how many characters after the prefix are no secret.
+    :param hash: how the system hashed its keys.
     :param hashed_secret: whether only the random characters were hashed, and not the whole key.
     """
 
@@ -94,6 +97,7 @@ class KeyFormat:
     _shape: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "alphabet", ALPHABETS.get(self.alphabet, self.alphabet))
         least, most = self.shortest - len(self.prefix), self.longest - len(self.prefix)
         characters = "".join(map(re.escape, sorted(set(self.alphabet))))
         shape = re.compile(rf"{re.escape(self.prefix)}[{characters}]{{{least},{most}}}", re.ASCII)

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from spacekey.domain.key_format import KeyFormat, KeyHash
     from spacekey.domain.verifier import Verifier, VerifiesSecrets
     from spacekey.middleware.verifiers.memory import MemoryVerifier
     from spacekey.middleware.verifiers.remote import RemoteVerifier
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DatabaseVerifier",
+    "KeyFormat",
+    "KeyHash",
     "MemoryVerifier",
     "RemoteVerifier",
     "Verifier",
@@ -29,6 +32,8 @@ __all__ = [
 
 _MODULE_OF = {
     "DatabaseVerifier": "server.database_verifier",
+    "KeyFormat": "domain.key_format",
+    "KeyHash": "domain.key_format",
     "MemoryVerifier": "middleware.verifiers.memory",
     "RemoteVerifier": "middleware.verifiers.remote",
     "Verifier": "domain.verifier",

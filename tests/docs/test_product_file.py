@@ -20,7 +20,7 @@ PAGE = ROOT / "docs" / "reference" / "product-file.md"
 QUICKSTART = ROOT / "docs" / "tutorial" / "quickstart.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 EXAMPLES = [block.text for block in blocks_of(PAGE) if block.language == "toml"]
-NAMED = ("shorthands", "presets", "roles", "plans")
+NAMED = ("shorthands", "presets", "roles", "plans", "key_formats")
 """Sections whose tables have names of the author's."""
 
 

@@ -305,7 +305,7 @@ async def test_what_a_plan_leaves_out_is_refused_as_such_when_enabling(store: St
 # Every function of the resolvers that writes what a row allows, and why it need not ask, if it does not.
 ASKS = "asks check_strengthening, itself or where it is called"
 WRITERS = {
-    "tokens.create.prepare_token": ASKS,
+    "tokens.create.token_row": ASKS,
     "tokens.rotate._rotate": ASKS,
     "tokens.update._apply": ASKS,
     "tokens.revoke.enable_token": ASKS,
