@@ -351,7 +351,6 @@ def import_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row, and change nothing.")] = False,
     as_json: AsArray = False,
     as_lines: AsLines = False,
-    wide: Wide = False,
 ) -> None:
     """Import the hashes of keys that another system made, and print the rows that were refused.
 
@@ -361,7 +360,7 @@ def import_(
     counts: Counter[str] = Counter()
     refused: list[Facts] = []
 
-    every = Listing(Format(as_json, as_lines, wide, None), *IMPORT_COLUMNS) if as_json or as_lines else None
+    every = Listing(Format(as_json, as_lines, False, None), *IMPORT_COLUMNS) if as_json or as_lines else None
 
     async def work(backend: Backend) -> None:
         with every or nullcontext():
@@ -374,7 +373,7 @@ def import_(
 
     connected(work)
     if refused:
-        print_table(refused, IMPORT_COLUMNS, ("name",), wide=wide)
+        print_table(refused, IMPORT_COLUMNS, ("name",))
     did = "would be imported" if dry_run else "imported"
     say(f"{counts['imported']} {did}, {counts['present']} already there, {counts['refused']} refused.")
     if counts["refused"]:

@@ -124,6 +124,7 @@ JSON_CALLS: dict[str, list[str]] = {
     "token verify": [],
     "token show": ["TOKEN"],
     "token edit": ["TOKEN", "--name", "Two"],
+    "token import": ["-", "-w", "emit-demo", "--format", "legacy"],
     "token rotate": ["TOKEN", "--grace", "0", "--yes"],
     "token disable": ["TOKEN", "--yes"],
     "token enable": ["TOKEN"],

@@ -86,6 +86,7 @@ HARMLESS: dict[str, tuple[str, ...]] = {
     "token whose": ("sp_live",),
     "token verify": (),
     "token show": ("TOKEN",),
+    "token import": ("-", "-w", "emit-demo", "--format", "legacy"),
     "token enable": ("TOKEN",),
     "role list": ("-w", "emit-demo"),
     "usage show": ("TOKEN",),

@@ -27,6 +27,7 @@ VERBS = {
         "erase",
         "export",
         "get",
+        "import",
         "list",
         "prove",
         "remove",

@@ -193,6 +193,7 @@ NEEDS_THE_DATABASE: dict[str, tuple[str, ...]] = {
     "service create": ("x", "--product", "emit"),
     "service rotate": ("x", "--yes"),
     "service revoke": ("x", "--yes"),
+    "token import": ("-", "-w", HOME, "--format", "legacy"),
     "scope rename": ("a:b", "--to", "jobs:read", "--product", "emit", "--yes"),
     "audit verify": (),
     "audit heads": (),

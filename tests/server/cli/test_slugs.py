@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "token quota": ("-w", "acme"),
     "token inactive": ("-w", "acme"),
     "token create": ("Bot", "-w", "acme", "-g", "full_access"),
+    "token import": ("-", "-w", "acme", "--format", "legacy"),
     "role list": ("-w", "acme"),
     "role set": ("reviewer", "-w", "acme", "-g", "jobs:read"),
     "role delete": ("admin", "-w", "acme", "--yes"),
