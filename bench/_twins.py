@@ -41,7 +41,7 @@ PAGE = """
     SELECT t.id, t.prefix, t.name, t.description, t.kind, t.environment, t.grants, t.created_at, t.created_by_kind,
         t.created_by_id, t.created_by_name, t.expires_at, t.retires_at, t.disabled_at, t.revoked_at, t.last_used_at,
         t.last_used_ip, t.space_id, s.name AS space_name, t.workspace_id, t.revoked_reason, t.rotated_from_id,
-        t.rotated_to_id
+        t.rotated_to_id, t.external_id, t.metadata, t.imported_from
     FROM spacekey_tokens t LEFT JOIN spacekey_spaces s ON s.id = t.space_id
     WHERE t.workspace_id = $1 AND t.deleted_at IS NULL ORDER BY t.created_at DESC, t.id DESC LIMIT $2
 """
@@ -475,6 +475,9 @@ def key_of(row: Any, moment: Callable[[Any], datetime | None], now: datetime) ->
         "grace_ends_at": shortly(moment(row["retires_at"])),
         "rotated_from": row["rotated_from_id"],
         "rotated_to": row["rotated_to_id"],
+        "external_id": row["external_id"],
+        "metadata": {} if row["metadata"] is None else json.loads(row["metadata"]),
+        "imported_from": row["imported_from"],
     }
 
 
@@ -517,7 +520,8 @@ async def create_by_rest(request: Request) -> JSONResponse:
         "created_at": shortly(row["created_at"]),
     }
     unset = ("expires_at", "last_used_at", "disabled_at", "revoked_at", "revoked_reason", "retires_at")
-    whole = dict.fromkeys((*unset, "rotated_from_id", "rotated_to_id")) | row
+    attached = ("external_id", "metadata", "imported_from")
+    whole = dict.fromkeys((*unset, *attached, "rotated_from_id", "rotated_to_id")) | row
     answer = first | key_of(whole, lambda moment: moment, row["created_at"])
     answer["effective_at"] = shortly(row["created_at"])
     return JSONResponse(answer, 201, headers={"Location": f"/api/v1/api-keys/{row['id']}"})
@@ -555,6 +559,7 @@ async def insert_token(
     facts = {"name": name, "kind": "space", "environment": "live", "space_id": space_id, "prefix": row["prefix"]}
     facts |= {"grants": grants, "description": "", "rotated_to_id": None, "revoked_reason": None}
     facts |= dict.fromkeys(("expires_at", "disabled_at", "revoked_at", "deleted_at", "retires_at"))
+    facts |= {"external_id": None, "metadata": None}
     actor_salt, target_salt = secrets.token_bytes(16), secrets.token_bytes(16)
     named = {"name": "creator", "ip": "127.0.0.1", "user_agent": "bench"}
     event: dict[str, Any] = {

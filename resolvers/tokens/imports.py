@@ -127,7 +127,7 @@ def read_row(line: bytes) -> ImportedKey | InvalidInput | None:
     if not isinstance(row, dict):
         return InvalidInput("row", "Must be a JSON object.", InputCode.INVALID_TYPE)
     try:
-        return _key(row)
+        return imported_key(row)
     except InvalidInput as error:
         return error
 
@@ -136,19 +136,25 @@ _TEXTS = ("hash", "name", "external_id", "description", "environment", "space_id
 _FIELDS = (*_TEXTS, "grants", "metadata")
 
 
-def _key(row: Mapping[str, Any]) -> ImportedKey:
+def imported_key(row: Mapping[str, Any]) -> ImportedKey:
+    """Return the key that a row of an import describes, with the members of NDJSON.
+
+    :raises InvalidInput: with everything that is wrong with the row.
+    """
     faults = Faults()
     for name in row:
         if name not in _FIELDS:
-            shown = name if name.isprintable() and len(name) <= 60 else "(name)"
-            reason = f"There is no such member.{did_you_mean(name, _FIELDS)}"
+            shown = name if isinstance(name, str) and name.isprintable() and len(name) <= 60 else "(name)"
+            reason = f"There is no such member.{did_you_mean(shown, _FIELDS)}"
             faults.add(Fault((shown,), InputCode.UNKNOWN_FIELD, reason))
     for name in _TEXTS:
+        if name == "expires_at" and isinstance(row.get(name), datetime):
+            continue
         if name in row and not isinstance(row[name], str) and (row[name] is not None or name in ("hash", "name")):
             faults.add(Fault((name,), InputCode.INVALID_TYPE, "Must be a string."))
     faults.add(*(Fault((name,), InputCode.REQUIRED, "Is required.") for name in ("hash", "name") if name not in row))
     grants = row.get("grants", [])
-    if not isinstance(grants, list) or not all(isinstance(one, str) for one in grants):
+    if not isinstance(grants, list | tuple) or not all(isinstance(one, str) for one in grants):
         faults.add(Fault(("grants",), InputCode.INVALID_TYPE, "Must be a list of strings."))
     faults.raise_found()
     given = {name: row[name] for name in _FIELDS if row.get(name) is not None and name not in ("grants", "expires_at")}
