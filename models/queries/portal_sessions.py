@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from spacekey.models.engine.reading import Reader
 from spacekey.models.tables.portal import PortalSession
 from spacekey.models.tables.records import PortalSessionRecord, WorkspaceRecord, columns, decoder, width
 from spacekey.models.tables.service import Service
+from spacekey.models.tables.workspace import Workspace
 
 
 class PortalFacts(NamedTuple):
@@ -71,6 +73,24 @@ async def open_portal_sessions(
         col(PortalSession.expires_at) > now,
     )
     return list((await session.exec(statement.order_by(col(PortalSession.created_at), col(PortalSession.id)))).all())
+
+
+async def workspaces_of_person(
+    session: AsyncSession, person_id: str, products: Iterable[str], now: datetime
+) -> list[str]:
+    """Return the ids of these products' workspaces in which the person has a portal session that has not ended."""
+    statement = (
+        select(Workspace.id)
+        .join(PortalSession, col(PortalSession.workspace_id) == Workspace.id)
+        .where(
+            PortalSession.person_id == person_id,
+            col(PortalSession.ended_at).is_(None),
+            PortalSession.expires_at > now,
+            col(Workspace.product).in_(set(products)),
+            col(Workspace.deleted_at).is_(None),
+        )
+    )
+    return list((await session.exec(statement.distinct())).all())
 
 
 async def forget_portal_sessions(session: AsyncSession, before: datetime, *, most: int) -> None:

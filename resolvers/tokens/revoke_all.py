@@ -1,4 +1,4 @@
-"""Revocation of all tokens with one external id: those of a user who has gone."""
+"""Revocation of all tokens with one external id, those of a user who has gone, and the end of their portal sessions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from datetime import datetime
 
 from spacekey.domain.external import clean_external_id
 from spacekey.domain.refusal import NotFound
+from spacekey.models.queries import portal_sessions as portal_queries
 from spacekey.models.queries import tokens as token_queries
 from spacekey.resolvers.access.authority import authority_in
 from spacekey.resolvers.access.caller import HostCaller, Operator
+from spacekey.resolvers.portal_sessions import end_sessions_of
 from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import BULK_MAX
@@ -28,6 +30,8 @@ async def revoke_all(
     wait: bool = True,
 ) -> tuple[int, datetime]:
     """Revoke the tokens with an external id, and return how many there were and from when none is accepted.
+
+    The portal sessions of that person end first, in the same transaction: one that is left could create another token.
 
     A transaction revokes up to :data:`~spacekey.resolvers.validation.BULK_MAX` of them and holds their workspace
     meanwhile. A call that was cut off has revoked some, and is repeated. One that finds nothing waits for T all the
@@ -59,7 +63,9 @@ async def revoke_all(
 
 async def _homes(system: System, external_id: str) -> list[str]:
     async with system.store.reading() as session:
-        return await token_queries.workspaces_of_owner(session, external_id, system.products)
+        holding = await token_queries.workspaces_of_owner(session, external_id, system.products)
+        visiting = await portal_queries.workspaces_of_person(session, external_id, system.products, system.clock())
+        return sorted({*holding, *visiting})
 
 
 async def _revoke_some(
@@ -72,6 +78,7 @@ async def _revoke_some(
     async with system.store.changing() as session:
         authority = await authority_in(session, system, caller, workspace_id, lock=True)
         authority.require("tokens:revoke")
+        await end_sessions_of(session, system, caller, workspace_id, external_id)
         tokens = await token_queries.tokens_of_owner(session, workspace_id, external_id, BULK_MAX)
         for token in tokens:
             await revoke_found(session, system, caller, FoundToken(token, authority), reason)

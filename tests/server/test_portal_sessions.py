@@ -31,6 +31,7 @@ from spacekey.resolvers.portal_sessions import (
 from spacekey.resolvers.services import revoke_service, rotate_service
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.list import TokenSearch, token_list, token_view
+from spacekey.resolvers.tokens.revoke_all import revoke_all
 from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from spacekey.resolvers.workspaces.delete import delete_workspace
 from spacekey.resolvers.workspaces.roles import delete_role, set_role
@@ -430,6 +431,7 @@ async def test_it_sees_no_key_of_anyone_else_by_any_route(host: Host) -> None:
             ("GET", "/api-keys/{id}", None),
             ("PATCH", "/api-keys/{id}", {"name": "mine"}),
             ("PATCH", "/api-keys/{id}", {"disabled": True}),
+            ("PATCH", "/api-keys/{id}", {"external_id": ADA["id"]}),
             ("DELETE", "/api-keys/{id}", None),
             ("POST", "/api-keys/{id}/revoke", {}),
             ("POST", "/api-keys/{id}/disable", None),
@@ -454,12 +456,16 @@ async def test_it_sees_no_key_of_anyone_else_by_any_route(host: Host) -> None:
         assert found["data"] == {"token": None, "node": None}
     listed = (await host.get("/api-keys?count=true", page)).json()
     assert ([one["id"] for one in listed["api_keys"]], listed.get("count")) == ([own], 1)
-    document = """query($id: ID!) { tokens { nodes { id } } workspace(id: $id) {
+    assert (await host.get(f"/api-keys?external_id={BOB['id']}", page)).json()["api_keys"] == []
+    assert (await host.create(page, external_id=BOB["id"])).status_code == 422
+    document = """query($id: ID!) { tokens { nodes { id } } few: tokens(filter: {externalId: "user-8"}) { nodes { id } }
+        workspace(id: $id) {
         tokens { nodes { id } } tokensCount { count }
     } }"""
     answer = await host.graphql(document, page, id=host.workspace.id)
     assert answer["data"] == {
         "tokens": {"nodes": [{"id": own}]},
+        "few": {"nodes": []},
         "workspace": {"tokens": {"nodes": [{"id": own}]}, "tokensCount": {"count": 1}},
     }
     for path in ("/usage", "/usage/api-keys", "/quota"):
@@ -622,6 +628,17 @@ async def test_it_ends_when_its_person_ends_and_nobody_elses_does(host: Host) ->
     assert (answer.status_code, answer.json()) == (200, {"ended": 2})
     for page in pages:
         await ends(host, page)
+    assert (await host.get("/self", bob)).status_code == 200
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_a_user_who_has_gone_creates_no_key_with_a_session_that_is_left(host: Host, everywhere: bool) -> None:
+    """Also one who had no key to revoke yet."""
+    page, bob = await host.page(), await host.page(person=BOB)
+    where = None if everywhere else host.workspace.id
+    revoked, _ = await revoke_all(host.server.world.system, OPERATOR, where, ADA["id"])
+    assert revoked == 0
+    await ends(host, page)
     assert (await host.get("/self", bob)).status_code == 200
 
 
