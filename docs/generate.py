@@ -124,6 +124,7 @@ _BY_METHOD = {
     "Workspaces": "keys.workspaces",
     "Spaces": "keys.spaces",
     "Tokens": "keys.tokens",
+    "PortalSessions": "keys.portal_sessions",
     "Usage": "keys.usage",
     "Audit": "keys.audit",
 }
@@ -236,6 +237,7 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
                     "Workspaces",
                     "Spaces",
                     "Tokens",
+                    "PortalSessions",
                     "Usage",
                     "Audit",
                     "Workspace",
@@ -245,6 +247,7 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
                     "IssuedToken",
                     "ChangedToken",
                     "RevokedTokens",
+                    "OpenedPortalSession",
                     "ChangedWorkspace",
                     "Status",
                     "TokenOrder",

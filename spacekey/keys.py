@@ -8,11 +8,13 @@ if TYPE_CHECKING:
     from spacekey.domain.page import TokenOrder
     from spacekey.domain.refusal import ConflictCode, Fault, InputCode
     from spacekey.domain.token_state import Status
+    from spacekey.server.keys.portal_sessions import PortalSessions
     from spacekey.server.keys.records import (
         AuditEvent,
         ChangedToken,
         ChangedWorkspace,
         IssuedToken,
+        OpenedPortalSession,
         Policy,
         RevokedTokens,
         Space,
@@ -36,7 +38,9 @@ __all__ = [
     "Fault",
     "InputCode",
     "IssuedToken",
+    "OpenedPortalSession",
     "Policy",
+    "PortalSessions",
     "RevokedTokens",
     "Space",
     "Spaces",
@@ -62,6 +66,7 @@ _MODULES = {
         "ChangedToken",
         "ChangedWorkspace",
         "IssuedToken",
+        "OpenedPortalSession",
         "Policy",
         "RevokedTokens",
         "Space",
@@ -71,6 +76,7 @@ _MODULES = {
         "UsageDay",
         "Workspace",
     ),
+    "server.keys.portal_sessions": ("PortalSessions",),
     "server.keys.reports": ("Audit", "Usage"),
     "server.keys.tokens": ("Tokens",),
     "server.keys.workspaces": ("Spaces", "Workspaces"),

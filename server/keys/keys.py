@@ -24,6 +24,7 @@ from spacekey.server.database_verifier import DatabaseVerifier, verifier_on
 from spacekey.server.settings import Settings
 
 from .inside import Inside
+from .portal_sessions import PortalSessions
 from .reports import Audit, Usage
 from .tokens import Tokens
 from .workspaces import Spaces, Workspaces
@@ -87,6 +88,8 @@ class Keys:
         """The projects inside a workspace."""
         self.tokens = Tokens(self._inside)
         """The tokens of a workspace."""
+        self.portal_sessions = PortalSessions(self._inside)
+        """Bearers for your users, for pages of yours that call the APIs."""
         self.usage = Usage(self._inside)
         """How much they are used."""
         self.audit = Audit(self._inside)

@@ -173,6 +173,28 @@ class RevokedTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedPortalSession:
+    """A new portal session and its secret, which is shown once and stored nowhere.
+
+    :param id: begins with ``pts_``.
+    :param person: your user, whose session it is.
+    :param scopes: what it has now. It never has more.
+    :param origins: the origins that its requests must come from, as browsers send them.
+    :param tokens: ``own`` if it sees the person's tokens alone, ``workspace`` if it sees all.
+    :param secret: ``secret.reveal()`` is the bearer for the page; ``repr`` and logs show it masked.
+    """
+
+    id: str
+    workspace_id: str
+    person: Actor
+    scopes: frozenset[str]
+    origins: tuple[str, ...]
+    tokens: str
+    expires_at: datetime
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class ChangedWorkspace:
     """A workspace after a change.
 

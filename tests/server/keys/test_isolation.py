@@ -21,7 +21,7 @@ from .conftest import KeysOf
 ADA = Actor("user-7", "Ada")
 PLANS = {"spooled": "pro", "emit": "team"}
 UNKNOWN = {"workspace": "ws_00000000000000000000000000", "space": "space_" + "0" * 26, "token": "key_" + "0" * 26}
-TABLES = ("workspaces", "spaces", "tokens", "audit_events", "members", "released_slugs")
+TABLES = ("portal_sessions", "workspaces", "spaces", "tokens", "audit_events", "members", "released_slugs")
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ OF_WORKSPACES: dict[str, Call] = {
     "tokens.list": lambda keys, to: keys.tokens.list(to.workspace),
     "tokens.list (of a user)": lambda keys, to: keys.tokens.list(to.workspace, external_id="user-7"),
     "tokens.revoke_all": lambda keys, to: keys.tokens.revoke_all(to.workspace, external_id="user-7"),
+    "portal_sessions.create": lambda keys, to: keys.portal_sessions.create(
+        to.workspace, person=ADA, origins=["https://app.example.com"]
+    ),
+    "portal_sessions.end": lambda keys, to: keys.portal_sessions.end(to.workspace, person="user-7"),
     "usage.of_workspace": lambda keys, to: keys.usage.of_workspace(to.workspace),
     "usage.busiest": lambda keys, to: keys.usage.busiest(to.workspace),
     "usage.quota": lambda keys, to: keys.usage.quota(to.workspace),
@@ -90,7 +94,7 @@ REACH_NO_OTHERS = {"workspaces.ensure", "workspaces.find", "workspaces.list"}
 def test_every_method_is_in_one_of_the_tables(keys: Keys) -> None:
     methods = {
         f"{part}.{name}"
-        for part in ("workspaces", "spaces", "tokens", "usage", "audit")
+        for part in ("workspaces", "spaces", "tokens", "portal_sessions", "usage", "audit")
         for name, _ in inspect.getmembers(getattr(keys, part), inspect.ismethod)
         if not name.startswith("_")
     }
