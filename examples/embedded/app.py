@@ -11,10 +11,12 @@ from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.requests import HTTPConnection
 
 from spacekey import Actor, Keys, NotFound, Principal, Refusal, TokenMiddleware, public
 from spacekey.keys import Workspace
 from spacekey.middleware.fastapi import RequireScopes, declare_docs
+from spacekey.server.identity import HostSession, Identity, Person
 
 from . import pages
 from .people import People, User
@@ -39,7 +41,21 @@ def make_app(keys: Keys, people: People, portal: Portal | None = None) -> FastAP
     app.add_middleware(TokenMiddleware, verifier=keys.verifier, realm="harbor")
     declare_docs(app, public)
     app.state.keys, app.state.people, app.state.portal = keys, people, portal
+    app.mount("/dashboard", keys.app(identity=identity_of(keys, people)))
     return app
+
+
+def identity_of(keys: Keys, people: People) -> Identity:
+    """Return who is at Spacekey's own dashboard: the signed-in user, as a member of their tenant's workspace."""
+
+    async def read(connection: HTTPConnection) -> Person | None:
+        user = people.signed_in(connection.cookies.get(SESSION, ""))
+        if user is None:
+            return None
+        tenant = await keys.workspaces.ensure(external_id=user.tenant, product="spooled")
+        return Person(subject=user.id, name=user.name, roles={tenant.id: "member"})
+
+    return HostSession(read, issuer="harbor", sign_in_url="/")
 
 
 @asynccontextmanager

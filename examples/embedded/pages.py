@@ -21,6 +21,7 @@ def page(title: str, body: str, user: User | None = None) -> str:
     if user is not None:
         menu = (
             f"<nav>{escape(user.name)} · <a href='/keys'>API keys</a> · <a href='/keys/live'>The same, live</a>"
+            " · <a href='/dashboard/'>Dashboard</a>"
             "<form method='post' action='/sign-out'><button>Sign out</button></form></nav>"
         )
     return (

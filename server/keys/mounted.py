@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from spacekey.domain.errors import ServiceUnavailable
+from spacekey.middleware.rules.requirement import PUBLIC
 from spacekey.server.app import running
 from spacekey.server.http.errors import on_expected
 
@@ -27,6 +28,8 @@ class MountedApp:
 
     :param build: returns the app, which has not started.
     """
+
+    __spacekey_access__ = PUBLIC  # for the application's TokenMiddleware: the routes in here have rules of their own
 
     def __init__(self, build: Callable[[], Starlette]) -> None:
         self._build = build

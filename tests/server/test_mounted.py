@@ -19,14 +19,14 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
-from spacekey import TokenMiddleware, requires
+from spacekey import Keys, TokenMiddleware, requires
 from spacekey.middleware.testing import undeclared_routes
 from spacekey.models.engine.store import SQLITE
 from spacekey.server.http.session_cookie import cookie_name
 from spacekey.server.settings import packaged_products
 from spacekey.verifiers import DatabaseVerifier
 from support.server import ANSWER_SECONDS_MAX, ORIGIN, Served, bearer, served
-from support.world import PASSWORD
+from support.world import EXAMPLES, PASSWORD
 
 pytestmark = pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
 
@@ -153,3 +153,23 @@ async def test_answers_are_ours_to_the_end_and_are_compressed_once(database_url:
         assert page.headers.get_list("content-encoding") == ["gzip"]
         assert page.text.startswith("<!doctype html>")
         assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+async def test_keys_app_is_mounted_in_a_host_that_denies_what_has_no_rule(database_url: str) -> None:
+    """What is mounted has rules of its own, which a host's TokenMiddleware leaves to it as for any such app."""
+    async with Keys(database_url, [EXAMPLES / "spooled.toml"]) as keys:
+        routes = [Route("/jobs", jobs), Mount("/keys", keys.app())]
+        middleware = [Middleware(TokenMiddleware, verifier=keys.verifier, timeout=ANSWER_SECONDS_MAX)]
+        host = Starlette(routes=routes, middleware=middleware)
+        assert undeclared_routes(host) == []
+        tenant = await keys.workspaces.ensure(external_id="tenant-42")
+        issued = await keys.tokens.create(tenant, name="t", grants=["jobs:read"])
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(host), base_url=ORIGIN) as client:
+            assert (await client.get("/jobs")).status_code == 401
+            page = await client.get("/keys/account")
+            assert page.status_code == 200
+            assert '<meta name="base-path" content="/keys">' in page.text
+            assert (await client.get("/keys/api/v1/self", headers=bearer(issued.secret))).status_code == 200
+            assert (await client.get("/keys/api/v1/self")).status_code == 401
+            document = (await client.get("/keys/api/v1/openapi.json")).json()
+            assert document["servers"][0]["url"] == "/keys"

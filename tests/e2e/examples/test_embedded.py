@@ -1,4 +1,4 @@
-"""An application that gives its users API keys: on its own pages, and on one that speaks to Spacekey by a portal."""
+"""An application that gives its users API keys: on its own pages, by a portal session, and on a mounted dashboard."""
 
 from __future__ import annotations
 
@@ -86,6 +86,50 @@ async def test_each_user_has_keys_of_their_own_on_the_applications_own_page(data
         assert {one.external_id async for one in keys.workspaces.list()} == {"tenant-42", "tenant-43"}
 
 
+@pytest.mark.long
+async def test_the_dashboard_below_a_path_of_the_application_knows_who_is_signed_in(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    app = app_on(sqlite_database(tmp_path, sqlite_template))
+    with running(app) as harbor:
+        async with chromium(found_chromium()) as browser:
+            page = await (await browser.new_context()).new_page()
+            page.set_default_timeout(WAIT_MS)
+            await page.goto(f"{harbor}/dashboard/account")
+            await page.get_by_role("link", name="Sign in").click()
+            await expect(page).to_have_url(f"{harbor}/")
+            await sign_in(page)
+            await page.get_by_label("Name").fill("CI")
+            await page.get_by_role("button", name="Create a key").click()
+            await page.get_by_role("link", name="Dashboard").click()
+            await page.get_by_role("link", name="tenant-42").click()
+            await page.get_by_role("link", name="CI", exact=True).click()
+            await expect(page.get_by_role("heading", name="CI")).to_be_visible()
+            assert page.url.startswith(f"{harbor}/dashboard/token/key_")
+            there = page.url
+            await page.goto(harbor)
+            await page.get_by_role("button", name="Sign out").click()
+            await page.goto(there)
+            await expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+
+
+def found_chromium() -> str:
+    """Where Chromium is; skips the test, loudly, where there is none."""
+    path = chromium_path()
+    if path is None:
+        pytest.skip("NO CHROMIUM WAS FOUND: the embedded pages are not tested; install one or set CHROMIUM to its path")
+    expect.set_options(timeout=WAIT_MS)
+    return path
+
+
+async def sign_in(page: Page) -> None:
+    """Sign in to the application as Ada."""
+    await page.get_by_label("Address").fill(ADA)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("heading", name="Your API keys").wait_for()
+
+
 @contextmanager
 def two_origins(database_url: str) -> Iterator[tuple[str, str, Settings]]:
     """The application and a Spacekey on its database, on two ports: their addresses, and the server's settings."""
@@ -125,12 +169,8 @@ async def jobs_at(harbor: str, secret: str) -> httpx.Response:
 async def test_a_page_of_another_origin_speaks_to_graphql_with_a_portal_session(
     tmp_path: Path, sqlite_template: Path
 ) -> None:
-    path = chromium_path()
-    if path is None:
-        pytest.skip("NO CHROMIUM WAS FOUND: the embedded page is not tested; install one or set CHROMIUM to its path")
-    expect.set_options(timeout=WAIT_MS)
     with two_origins(sqlite_database(tmp_path, sqlite_template)) as (harbor, spacekey, settings):
-        async with chromium(path) as browser:
+        async with chromium(found_chromium()) as browser:
             page = await (await browser.new_context()).new_page()
             page.set_default_timeout(WAIT_MS)
             complaints: list[str] = []
@@ -138,9 +178,7 @@ async def test_a_page_of_another_origin_speaks_to_graphql_with_a_portal_session(
             page.on("console", lambda one: complaints.append(one.text) if one.type in ("error", "warning") else None)
             page.on("request", lambda one: sent.append((one.url, one.headers.get("cookie"))))
             await page.goto(harbor)
-            await page.get_by_label("Address").fill(ADA)
-            await page.get_by_label("Password").fill(PASSWORD)
-            await page.get_by_role("button", name="Sign in").click()
+            await sign_in(page)
             await page.get_by_role("link", name="The same, live").click()
             secret = await create_in(page, "From the page")
             await expect(page.get_by_role("listitem")).to_contain_text("From the page")
@@ -149,7 +187,6 @@ async def test_a_page_of_another_origin_speaks_to_graphql_with_a_portal_session(
             assert all(cookie is None for url, cookie in sent if url.startswith(spacekey))
             await page.get_by_role("button", name="Create a key").click()
             await expect(page.get_by_role("status")).not_to_have_text("")
-            await page.screenshot(path=tmp_path / "live.png")
             assert complaints == []
 
             async def end() -> None:
