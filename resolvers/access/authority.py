@@ -91,11 +91,15 @@ class Authority:
     def lacking(self, scopes: frozenset[str]) -> frozenset[str]:
         """Return the scopes that the caller does not hold and so must not grant.
 
-        An operator lacks none, and neither does a host application, unless it named what it is held to.
+        An operator lacks none, and neither does a host application, unless it named what it is held to. A portal
+        session for its person's tokens grants no management scope, because a token that has one is not confined to
+        them.
         """
         if isinstance(self.caller, HostCaller) and self.caller.granted_by is not None:
             return scopes - self.expand(self.caller.granted_by)
-        return frozenset() if acts_as_operator(self.caller) else scopes - self.scopes
+        if acts_as_operator(self.caller):
+            return frozenset()
+        return scopes - (self.scopes if self.external_id is None else self.scopes - frozenset(MANAGEMENT_SCOPES))
 
     def covers(self, token: AnyToken) -> bool:
         """Return whether the caller may see the token."""

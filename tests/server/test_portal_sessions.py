@@ -518,6 +518,31 @@ async def test_it_gives_no_key_to_anyone_else(store: Store) -> None:
     assert page.rows == []
 
 
+async def test_it_makes_no_key_that_sees_what_it_does_not(host: Host) -> None:
+    """A key is not confined to its person: one with management scopes would see the whole workspace."""
+    page = await host.page()
+    own = (await host.create(page)).json()["id"]
+    of_admin, _ = await host.server.token(host.workspace.id, "jobs:read")
+    managing = NewToken(host.workspace.id, "t", ("jobs:read", "tokens:read"), external_id=ADA["id"])
+    given = (await create_token(host.server.world.system, OPERATOR, managing)).view.token.id
+    for scope in TOKEN_SCOPES:
+        made = await host.create(page, permissions=["jobs:read", scope])
+        assert (made.status_code, made.json()["code"], made.json()["missing_scopes"]) == (
+            403,
+            "scope_not_allowed",
+            [scope],
+        )
+        changed = await host.server.client.patch(
+            f"{API}/api-keys/{own}", json={"permissions": ["jobs:read", scope]}, headers=page
+        )
+        assert changed.status_code == 403
+    rotated = await host.server.client.post(f"{API}/api-keys/{given}/rotate", json={}, headers=page)
+    assert (rotated.status_code, rotated.json()["code"]) == (403, "scope_not_allowed")
+    wide = await host.page(tokens="workspace")
+    key = (await host.create(wide, permissions=["jobs:read", "tokens:read"])).json()["key"]
+    assert (await host.get(f"/api-keys/{of_admin}", bearer(key))).status_code == 200
+
+
 async def test_asked_for_it_sees_all_keys_of_the_workspace(host: Host) -> None:
     page = await host.page(tokens="workspace", scopes=["jobs:read", *PORTAL_SCOPES])
     ids = {await host.key_of(ADA["id"]), await host.key_of(BOB["id"]), await host.key_of(None)}
