@@ -13,7 +13,7 @@ import pytest
 import strawberry
 
 from spacekey.models.engine.store import SQLITE
-from spacekey.server.http.session_cookie import COOKIE
+from spacekey.server.http.session_cookie import COOKIE, cookie_name
 from spacekey.server.logs import KINDS_MAX, JsonLines, OncePerSecond, configure_logging, redacted
 from support.server import bearer, changed, served
 from support.world import PASSWORD
@@ -26,6 +26,8 @@ REDACTED: list[tuple[str, str]] = [
     (f"'{SECRET}','{SECRET}'", "'sp_live_[redacted]','sp_live_[redacted]'"),
     ("Authorization: Bearer abcdefghijk.lmn", "Authorization: Bearer [redacted]"),
     (f"{COOKIE}={'q' * 43}; other=1", f"{COOKIE}=[redacted]; other=1"),
+    (f"{cookie_name('/keys')}={'q' * 43}; other=1", f"{cookie_name('/keys')}=[redacted]; other=1"),
+    (f"{cookie_name('/keys')}-sign-in={'q' * 43}", f"{cookie_name('/keys')}-sign-in=[redacted]"),
     ("postgresql://me:pass@host/db", "postgresql://me:[redacted]@host/db"),
     ("sp_live_ab1234…", "sp_live_ab1234…"),
     ("key_01kt1gw6g0nq2zy86kw2qpz89s", "key_01kt1gw6g0nq2zy86kw2qpz89s"),
