@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from types import ModuleType
 
-from spacekey.domain.refusal import ConflictCode, InputCode, Refusal
+import spacekey
+from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, Refusal
 from spacekey.schema.types import results
 from support.pages import ROOT
 
@@ -120,3 +121,10 @@ def test_the_graphql_codes_of_results_are_those_of_rest_in_capitals() -> None:
     )
     assert {one.name for one in results.ErrorCode} == kinds | {code.name for code in ConflictCode}
     assert all(one.name == one.value for one in results.ErrorCode)
+
+
+def test_every_refusal_of_the_python_package_is_there_with_its_code() -> None:
+    listed = dict(re.findall(r"^- `(\w+)`, (?:`(\w+)`|a `ConflictCode`)", PAGE.split("## Python")[1], re.MULTILINE))
+    public = {name: getattr(spacekey, name) for name in spacekey.__all__}
+    raised = {name: one for name, one in public.items() if isinstance(one, type) and issubclass(one, Refusal)}
+    assert listed == {name: "" if one is Conflict else one.code for name, one in raised.items() if one is not Refusal}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from support.cli import Cli
+from support.databases import postgres_database
+from support.postgres import PostgresServer
 
 
 def test_from_nothing_to_a_verified_audit_log(bare_database_url: str) -> None:
@@ -18,6 +20,21 @@ def test_from_nothing_to_a_verified_audit_log(bare_database_url: str) -> None:
     assert {one["result"] for one in cli.lines("audit", "verify")} == {"ok"}
     assert {one["result"] for one in cli.lines("check")} == {"ok"}
     assert len(cli("audit", "export", "-w", "emit-demo").stdout.splitlines()) == 7
+
+
+def test_commands_work_in_a_schema_of_their_own(postgres: PostgresServer) -> None:
+    """Beside an installation in ``public``, which does not see what they do."""
+    with postgres_database(postgres) as url:
+        public = Cli({"SPACEKEY_DATABASE_URL": url})
+        own = Cli({"SPACEKEY_DATABASE_URL": url, "SPACEKEY_DATABASE_SCHEMA": "keys"})
+        assert "spacekey migrate" in own.error("workspace", "list", code=3)
+        assert own.one("migrate")["before"] is None
+        assert own.one("workspace", "create", "acme", "--product", "spooled")["slug"] == "acme"
+        assert own.one("token", "create", "CI", "-w", "acme", "-g", "jobs:read")["status"] == "active"
+        assert [one["slug"] for one in own.lines("workspace", "list")] == ["acme"]
+        assert public.lines("workspace", "list") == []
+        assert {one["result"] for one in own.lines("audit", "verify")} == {"ok"}
+        assert {one["result"] for one in own.lines("check")} == {"ok"}
 
 
 def test_commands_refuse_a_database_without_tables(bare_database_url: str) -> None:
