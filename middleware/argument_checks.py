@@ -3,7 +3,8 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -106,6 +107,30 @@ def check_event_loop() -> None:
             "TokenMiddleware runs on asyncio, and this server or test client runs another event loop, such as trio: "
             "start it with asyncio, as 'hypercorn --worker-class asyncio' or TestClient(app, backend='asyncio')"
         ) from None
+
+
+_PARAMETER = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_OURS = frozenset(("realm", "error", "error_description", "scope"))
+
+
+def checked_challenge(parameters: object) -> str:
+    """Return further parameters of a challenge as they are written in the header (RFC 9110 §11.2); empty for None.
+
+    :raises ConfigurationError: for anything but a mapping of names to printable ASCII, and for our own parameters.
+    """
+    if parameters is None:
+        return ""
+    if not isinstance(parameters, Mapping):
+        raise ConfigurationError("challenge: write a mapping, such as {'resource_metadata': 'https://…'}")
+    parts = []
+    for name, value in parameters.items():
+        if not isinstance(name, str) or _PARAMETER.fullmatch(name) is None or name in _OURS:
+            raise ConfigurationError(f"challenge: {name!r:.60} is no name of a further parameter")
+        if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
+            raise ConfigurationError(f"challenge: {name}: printable ASCII goes into a header")
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        parts.append(f'{name}="{escaped}"')
+    return ", ".join(parts)
 
 
 def check_seconds(name: str, seconds: object) -> None:

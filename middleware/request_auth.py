@@ -19,6 +19,7 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware import responses
+from spacekey.middleware.argument_checks import places_of
 from spacekey.middleware.auth.authenticator import FOREIGN, Authenticator, ask_within_deadline
 from spacekey.middleware.auth.credentials import (
     Malformed,
@@ -74,6 +75,7 @@ ANONYMOUS = UnauthenticatedUser()
 """Starlette's unauthenticated user; it has no state, so one instance is enough."""
 
 Observer = Callable[[HTTPConnection, AuthenticationResult], None]
+ShapesRefusal = Callable[[HTTPConnection, responses.ProblemResponse], "Response | Awaitable[Response | None] | None"]
 ResolveWorkspace = Callable[[str], Awaitable[str | None]]
 
 _CLOSE_REASONS = {401: UNAUTHORIZED, 503: UNAVAILABLE}
@@ -90,6 +92,9 @@ class Settings:
     flood: RefusalFlood | None = None
     metering: Metering | None = None
     rechecker: Rechecker = field(default_factory=Rechecker)
+    on_refusal: ShapesRefusal | None = None
+    challenge: str = ""
+    """Further parameters of challenges, as they are written in the header; empty for none."""
     ignores_undeclared: bool = False
     """Whether a connection has a user only once a route with a declaration is reached."""
 
@@ -101,6 +106,26 @@ class Settings:
             self.authenticator.timeout, self.resolve_workspace, space_id, "resolve_workspace"
         )
         return answer if isinstance(answer, str | Unavailable) else None
+
+    def challenged(self, challenge: str) -> str:
+        """Return a ``WWW-Authenticate`` value with the app's further parameters."""
+        return f"{challenge}, {self.challenge}" if self.challenge else challenge
+
+    async def shaped(self, scope: Scope, refusal: responses.ProblemResponse) -> Response:
+        """Return the response that refuses: the app's own if it makes one, else ``refusal``."""
+        if self.challenge and "www-authenticate" in refusal.headers:
+            refusal.headers["www-authenticate"] = self.challenged(refusal.headers["www-authenticate"])
+        if self.on_refusal is None:
+            return refusal
+        try:
+            response = self.on_refusal(HTTPConnection(scope), refusal)
+            if isinstance(response, Awaitable):
+                response = await response
+            return refusal if response is None else responses.shaped(refusal, response)
+        except Exception as error:  # noqa: BLE001 - no failure may admit the request
+            why = str(error) if isinstance(error, ValueError) else type(error).__name__
+            log.error("on_refusal failed: %s\n%s", why, places_of(error))
+            return refusal
 
     def observe(self, scope: Scope, outcome: AuthenticationResult) -> None:
         """Log what the caller is not told, and call the observer. Neither gets a secret."""
@@ -217,6 +242,10 @@ class RequestAuth:
         """Realm of challenges."""
         return self._settings.realm
 
+    def challenged(self, challenge: str) -> str:
+        """Return a ``WWW-Authenticate`` value with the app's further parameters."""
+        return self._settings.challenged(challenge)
+
     @property
     def result(self) -> AuthenticationResult | None:
         """Result of the credentials; None as long as they have not been verified."""
@@ -317,6 +346,11 @@ class RequestAuth:
         :param scope: the endpoint's ASGI scope, with its path parameters; None if it is the connection's own.
         :returns: the response that refuses it; None admits it.
         """
+        refusal = await self._refusal(access, scope)
+        return None if refusal is None else await self._settings.shaped(scope or self._scope, refusal)
+
+    async def _refusal(self, access: Access | None, scope: Scope | None) -> responses.ProblemResponse | None:
+        """Return the problem that refuses the connection; None admits it."""
         if access is None:
             return responses.forbidden()
         requirement = access if isinstance(access, Requirement) else None
@@ -336,7 +370,7 @@ class RequestAuth:
                     None if requirement is None and isinstance(outcome, Anonymous) else self._unauthenticated(outcome)
                 )
             principal, meter = outcome.principal, self.meter
-            refusal: Response | None = None
+            refusal: responses.ProblemResponse | None = None
             if meter is not None and not await meter.charge(principal, cost_of(access)):
                 refusal = responses.rate_limited(None if meter.decision is None else retry_after(meter.decision))
             elif requirement is not None:
@@ -525,7 +559,7 @@ class RequestAuth:
         if self.admitted is not None and (kept := (self.admitted, self._admitted_at)) not in self._also_admitted:
             self._also_admitted = (*self._also_admitted, kept)
 
-    def _unauthenticated(self, outcome: Anonymous | Rejected | Unavailable) -> Response:
+    def _unauthenticated(self, outcome: Anonymous | Rejected | Unavailable) -> responses.ProblemResponse:
         if isinstance(outcome, Anonymous):
             return responses.credentials_absent(self.realm, without_scheme=secret_without_scheme(self._scope))
         if isinstance(outcome, Flooded):
@@ -538,7 +572,9 @@ class RequestAuth:
             return responses.request_malformed(self.realm)
         return responses.token_refused(self.realm)
 
-    async def _denial(self, decision: Denied | DependsOnSpaces, principal: Principal) -> Response | None:
+    async def _denial(
+        self, decision: Denied | DependsOnSpaces, principal: Principal
+    ) -> responses.ProblemResponse | None:
         """Return the response that refuses the principal; None if its workspace owns the spaces in the path."""
         if isinstance(decision, DependsOnSpaces):
             return await self._denial_in_workspace(decision, principal)
@@ -550,7 +586,9 @@ class RequestAuth:
             return responses.scope_missing(self.realm, decision.missing, member=is_member)
         return responses.forbidden(member=is_member)
 
-    async def _denial_in_workspace(self, depends: DependsOnSpaces, principal: Principal) -> Response | None:
+    async def _denial_in_workspace(
+        self, depends: DependsOnSpaces, principal: Principal
+    ) -> responses.ProblemResponse | None:
         for space_id in depends.space_ids:
             owner = None if space_id is None else await self._settings.workspace_of_space(space_id)
             if isinstance(owner, Unavailable):

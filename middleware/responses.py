@@ -29,9 +29,16 @@ _MEMBER_LACKS = ("Your role lacks a scope.", "No role may do this.")
 
 
 class ProblemResponse(Response):
-    """Response whose body is a problem document (RFC 9457 §3)."""
+    """Response whose body is a problem document (RFC 9457 §3), with its members as attributes.
+
+    ``code`` is a stable name such as ``invalid_token``, ``detail`` a sentence, and ``members`` the extension members,
+    such as ``missing_scopes``.
+    """
 
     media_type = PROBLEM_TYPE
+    code: str = ""
+    detail: str = ""
+    members: Mapping[str, object] = {}
 
 
 def problem(
@@ -56,7 +63,9 @@ def problem(
         "code": code,
         **members,
     }
-    return ProblemResponse(json.dumps(document, ensure_ascii=False).encode(), status_code=status, headers=headers)
+    made = ProblemResponse(json.dumps(document, ensure_ascii=False).encode(), status_code=status, headers=headers)
+    made.code, made.detail, made.members = code, detail, members
+    return made
 
 
 def challenge(realm: str, error: str | None = None, description: str | None = None, scopes: Sequence[str] = ()) -> str:
@@ -230,6 +239,28 @@ def with_vary(headers: Sequence[Header], vary: Header) -> list[Header]:
     place, value = named[-1]
     merged[place] = (b"vary", b", ".join([value, *missing] if value.strip() else missing))
     return merged
+
+
+_KEPT = ("cache-control", "www-authenticate", "retry-after")
+
+
+def shaped(refusal: ProblemResponse, response: object) -> Response:
+    """Return the response that an app makes of a refusal, with the headers that a refusal of its status needs.
+
+    :raises ValueError: if it is not a response, or has a status below 300 and so would not refuse.
+    """
+    if not isinstance(response, Response):
+        raise ValueError(f"it returned {type(response).__name__}: return a Response, or None")
+    if response.status_code < 300:
+        raise ValueError(f"it returned a response with the status {response.status_code}, which refuses nothing")
+    if response is refusal:
+        return refusal
+    same = response.status_code == refusal.status_code
+    for name in _KEPT if same else _KEPT[:1]:
+        if name in refusal.headers:
+            response.headers.setdefault(name, refusal.headers[name])
+    response.raw_headers = with_vary(response.raw_headers, (b"vary", refusal.headers["vary"].encode("latin-1")))
+    return response
 
 
 def _retry_after(seconds: int) -> dict[str, str]:

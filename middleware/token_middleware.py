@@ -25,8 +25,16 @@ from spacekey.middleware.rules.requirement import PUBLIC, Declaration
 from spacekey.middleware.usage.meter import Metering
 from spacekey.middleware.verifiers.wrapper import as_verifier
 
-from .argument_checks import check_async, check_environment, check_not_async, check_seconds, checked_scopes, places_of
-from .request_auth import Observer, RequestAuth, ResolveWorkspace, Settings
+from .argument_checks import (
+    check_async,
+    check_environment,
+    check_not_async,
+    check_seconds,
+    checked_challenge,
+    checked_scopes,
+    places_of,
+)
+from .request_auth import Observer, RequestAuth, ResolveWorkspace, Settings, ShapesRefusal
 
 log = logging.getLogger("spacekey.middleware")
 
@@ -56,6 +64,12 @@ class TokenMiddleware:
         check off, for one that reads nothing that browsers send by themselves.
     :param on_result: called with the connection and every result, including its reason. An exception that it raises
         is logged and does not affect the request.
+    :param on_refusal: called with the connection and the response that refuses it, a problem document with ``code``,
+        ``detail`` and ``members``; returns another response in its place, or None. It may be async. What it returns
+        keeps refusing: a status below 300, or an exception, is logged, and the original is sent. It gets ``Vary``,
+        ``Cache-Control`` and, with the same status, the challenge and ``Retry-After``.
+    :param challenge: further parameters of every challenge, such as
+        ``{"resource_metadata": "https://api.example.com/.well-known/oauth-protected-resource"}`` (RFC 9728 §5.1).
     :param resolve_workspace: returns the workspace id of a space id. With it, workspace tokens may satisfy rules that
         bind a path parameter to a space; without it, only the space's own tokens do.
     :param rules: rules for endpoints that cannot be edited: (method, path template) → rule. Method ``*`` is any,
@@ -93,6 +107,8 @@ class TokenMiddleware:
         fallback_authenticator: FallbackAuthenticator | None = None,
         allowed_origins: Collection[str] | None = (),
         on_result: Observer | None = None,
+        on_refusal: ShapesRefusal | None = None,
+        challenge: Mapping[str, str] | None = None,
         resolve_workspace: ResolveWorkspace | None = None,
         rules: Mapping[RuleKey, Declaration] | None = None,
         undeclared: Undeclared = "deny",
@@ -110,6 +126,8 @@ class TokenMiddleware:
         check_async("fallback_authenticator", fallback_authenticator, "Authenticated(…), Rejected(…) or Anonymous()")
         check_async("resolve_workspace", resolve_workspace, "the id of the space's workspace, or None")
         check_not_async("on_result", on_result)
+        if on_refusal is not None and not callable(on_refusal):
+            raise ConfigurationError("on_refusal: write a function of the connection and the response")
         self.app = app
         limiting = limits if isinstance(limits, RateLimiting) else RateLimiting(limits)
         limiter = limiting.limiter
@@ -133,6 +151,8 @@ class TokenMiddleware:
             limiting.flood,
             metering,
             Rechecker(recheck_seconds, timeout=timeout),
+            on_refusal,
+            checked_challenge(challenge),
             undeclared == "ignore",
         )
         known = None if known_scopes is None else checked_scopes("known_scopes", known_scopes)

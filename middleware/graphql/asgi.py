@@ -132,7 +132,8 @@ class ScopedGraphQL(GraphQL[Any, Any]):
             if refused is not None:
                 headers = kwargs["sub_response"].headers
                 realm = auth.realm if isinstance(auth, RequestAuth) else _REALM
-                headers["WWW-Authenticate"] = challenge_of(result.errors, realm)
+                said = challenge_of(result.errors, realm)
+                headers["WWW-Authenticate"] = auth.challenged(said) if isinstance(auth, RequestAuth) else said
                 headers.append("Vary", "Accept")
                 if response_type(request.headers.getlist("accept")) == RESPONSE_TYPE:
                     kwargs["sub_response"].status_code = refused

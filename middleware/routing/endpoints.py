@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn, TypeVar, cast
@@ -25,7 +24,7 @@ from starlette.websockets import WebSocket, WebSocketState
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.rule import Rule
 from spacekey.middleware.request_auth import RequestAuth, auth_of
-from spacekey.middleware.responses import can_deny_with_response, close_code, refuse
+from spacekey.middleware.responses import ProblemResponse, can_deny_with_response, close_code, refuse
 from spacekey.middleware.rules.marks import MARK, access_of, name_of, set_mark
 from spacekey.middleware.rules.requirement import (
     OPTIONAL,
@@ -253,7 +252,7 @@ class RefusalException(HTTPException):
 
     def __init__(self, refusal: Response) -> None:
         own = {name: value for name, value in refusal.headers.items() if not name.startswith("content-")}
-        super().__init__(refusal.status_code, json.loads(bytes(refusal.body))["detail"], own)
+        super().__init__(refusal.status_code, refusal.detail if isinstance(refusal, ProblemResponse) else None, own)
         self.response = refusal
 
 

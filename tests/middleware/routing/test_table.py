@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -76,7 +76,7 @@ def naive(rules: Mapping[tuple[str, str], Access], method: str, path: str) -> Ac
 
 
 @pytest.mark.repeats
-@settings(max_examples=volume(short=60, long=2_000))
+@settings(max_examples=volume(short=60, long=2_000), suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(PATHS, min_size=1, max_size=5, unique=True),
     st.dictionaries(KEYS, st.sampled_from(["a", "b", "c"]), max_size=6),
