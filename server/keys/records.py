@@ -11,12 +11,15 @@ from typing import Any, Final, Literal, TypeAlias
 
 from spacekey.domain.actor import Actor as DomainActor
 from spacekey.domain.actor import ActorKind
+from spacekey.domain.extras import extra
 from spacekey.domain.principal import Kind, Limit
 from spacekey.domain.secret import Secret
 from spacekey.domain.token_state import Status
-from spacekey.models.tables.records import AnySpace, AnyWorkspace, AuditRecord
-from spacekey.models.tables.usage import UsageDay as StoredDay
-from spacekey.resolvers.tokens.view import TokenView
+
+with extra("spacekey[server]"):
+    from spacekey.models.tables.records import AnySpace, AnyWorkspace, AuditRecord
+    from spacekey.models.tables.usage import UsageDay as StoredDay
+    from spacekey.resolvers.tokens.view import TokenView
 
 
 class _Everywhere(Enum):

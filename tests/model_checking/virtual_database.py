@@ -57,6 +57,8 @@ class Row:
             workspace_id="ws_1",
             space_id=None,
             chain_id=None,
+            external_id=None,
+            metadata_json=None,
             grants_json='["jobs:read"]' if self.scope_granted else "[]",
             expires_at=_moment(self.ends_at),
             disabled_at=NOON if self.disabled else None,
