@@ -49,6 +49,9 @@ OF_WORKSPACES: dict[str, Call] = {
     "spaces.find": lambda keys, to: keys.spaces.find(to.workspace, external_id="p-1"),
     "spaces.list": lambda keys, to: keys.spaces.list(to.workspace),
     "tokens.create": lambda keys, to: keys.tokens.create(to.workspace, name="x", grants=["jobs:read"]),
+    "tokens.import_": lambda keys, to: keys.tokens.import_(
+        to.workspace, [{"hash": "0" * 64, "name": "x", "grants": ["jobs:read"]}], key_format="unkey"
+    ),
     "tokens.list": lambda keys, to: keys.tokens.list(to.workspace),
     "tokens.list (of a user)": lambda keys, to: keys.tokens.list(to.workspace, external_id="user-7"),
     "tokens.revoke_all": lambda keys, to: keys.tokens.revoke_all(to.workspace, external_id="user-7"),
