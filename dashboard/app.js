@@ -15,6 +15,7 @@ import { auditPage } from "./pages/audit.js";
 import { homePage } from "./pages/home.js";
 import { invitationPage } from "./pages/invitation.js";
 import { membersPage } from "./pages/members.js";
+import { passwordPage } from "./pages/password.js";
 import { missingPage } from "./pages/missing.js";
 import { rolesPage } from "./pages/roles.js";
 import { settingsPage } from "./pages/settings.js";
@@ -28,6 +29,7 @@ const ROUTES = [
   ["/", homePage],
   ["/account", accountPage],
   ["/invitation", invitationPage],
+  ["/password", passwordPage],
   ["/workspace/:id", workspaceTokensPage],
   ["/workspace/:id/access-tokens", workspaceTokensPage],
   ["/workspace/:id/spaces", spacesPage],
@@ -61,7 +63,7 @@ async function show(page, parameters, query) {
 
 async function viewOf(page, parameters, query) {
   try {
-    if (page !== invitationPage && !who() && !(await findPerson())) return signInPage(render);
+    if (page !== invitationPage && page !== passwordPage && !who() && !(await findPerson())) return signInPage(render);
     return await (page ?? missingPage)(parameters, query);
   } catch (error) {
     // Pages look at the reader's scopes first: refused all the same, it is as if the address led nowhere.

@@ -254,8 +254,6 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
                     "UsageDay",
                     "TokenUsage",
                     "TokenQuota",
-                    "ImportedRow",
-                    "ImportOutcome",
                     "AuditEvent",
                     "ActorKind",
                     "InputCode",

@@ -14,6 +14,7 @@ from spacekey.models.engine.store import Store
 from spacekey.resolvers.passwords.hashing import Passwords
 
 from .last_seen import LastSeen
+from .outbox import Outbox
 from .throttle import Attempts
 
 
@@ -36,7 +37,9 @@ class System:
     """Dependencies of the resolvers. ``default_staleness_seconds`` is T if the database holds none.
 
     ``places`` bounds, by caller, the changes in progress that take access away. ``takes_passwords`` is false if all
-    people come from outside. ``portal_origins`` are the origins of pages that may use a portal session, ``*`` among
+    people come from outside. ``outbox`` is None if the server sends no mail.
+
+    ``portal_origins`` are the origins of pages that may use a portal session, ``*`` among
     them for all; None if they are not known in this process.
     """
 
@@ -52,6 +55,7 @@ class System:
     workspace_creation: WorkspaceCreation = WorkspaceCreation()
     places: Places = field(default_factory=MemoryPlaces)
     takes_passwords: bool = True
+    outbox: Outbox | None = None
     portal_origins: frozenset[str] | None = None
 
     def product(self, name: str) -> Product:

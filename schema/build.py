@@ -24,6 +24,7 @@ from spacekey.middleware.request_auth import RequestAuth
 from spacekey.schema.limits.costs import CostModel
 from spacekey.schema.limits.documents import Documents, DocumentSteps
 from spacekey.schema.limits.operations import ChargeCost, OperationLimits
+from spacekey.schema.mutations.links import LinkMutations
 from spacekey.schema.mutations.members import MemberMutations
 from spacekey.schema.mutations.portal_sessions import PortalMutations
 from spacekey.schema.mutations.sessions import SessionMutations
@@ -43,7 +44,11 @@ PUBLIC: Collection[str] = (
     "Query.me",
     "Query.requiredScopes",
     "Mutation.signIn",
+    "Mutation.requestPasswordReset",
+    "Mutation.resetPassword",
     "Mutation.acceptInvitation",
+    "RequestPasswordResetSuccess",
+    "ResetPasswordSuccess",
     "Me",
     "User",
     "RequiredScopes",
@@ -60,7 +65,15 @@ PUBLIC: Collection[str] = (
 
 
 @strawberry.type(description="The root of all mutations.")
-class Mutation(SessionMutations, TokenMutations, WorkspaceMutations, SpaceMutations, MemberMutations, PortalMutations):
+class Mutation(
+    SessionMutations,
+    LinkMutations,
+    TokenMutations,
+    WorkspaceMutations,
+    SpaceMutations,
+    MemberMutations,
+    PortalMutations,
+):
     """Root type of all mutations."""
 
 

@@ -51,6 +51,7 @@ from .build import build_parts, prepare_store
 from .context import Parts, facts_of
 from .identity.header import TcpPeer, TrustedHeader
 from .identity.protocol import Identity
+from .mail import mailer_of
 from .portal_sessions import WithPortalSessions
 from .services import WithServices
 from .settings import Settings
@@ -108,7 +109,9 @@ def _routes(settings: Settings, identity: Identity, schema: strawberry.Schema) -
     routes = [
         *build_routes(schema),
         *sign_in_routes(identity),
-        *dashboard_routes(graphiql=settings.graphiql, sign_in=ways_to_sign_in(identity)),
+        *dashboard_routes(
+            graphiql=settings.graphiql, sign_in=ways_to_sign_in(identity, mail=settings.smtp_url is not None)
+        ),
     ]
     return [*routes, *graphiql_routes()] if settings.graphiql else routes
 
@@ -226,6 +229,9 @@ async def running(app: Starlette) -> AsyncIterator[None]:
             asyncio.create_task(parts.metrics.keep_fresh()),
         ]
         app.state.running = True
+        mailer = mailer_of(parts.settings, parts.system)
+        if mailer is not None:
+            writing.append(asyncio.create_task(mailer.run()))
         try:
             yield
         finally:

@@ -29,6 +29,7 @@ from spacekey.models.lookup.sqlite import SqliteLookup
 from spacekey.models.migrations import run as migrate
 from spacekey.models.queries import tokens as token_queries
 from spacekey.resolvers.audit.refusals import RefusalLog
+from spacekey.resolvers.outbox import Outbox
 from spacekey.resolvers.passwords.hashing import Passwords
 from spacekey.resolvers.system import System, WorkspaceCreation
 from spacekey.resolvers.throttle import Attempts
@@ -84,6 +85,7 @@ def build_system(settings: Settings, memory: SharedMemory | None = None) -> Syst
         default_staleness_seconds=default_staleness(store),
         workspace_creation=creation,
         places=MemoryPlaces() if memory is None else memory.places,
+        outbox=None if settings.smtp_url is None else Outbox(),
         portal_origins=portal_origins(settings),
     )
 
@@ -154,7 +156,8 @@ def build_parts(
     memory = None if among is None else among.memory
     identity = identity if identity is not None else identity_of(settings)
     system = system if system is not None else build_system(settings, memory)
-    system = replace(system, takes_passwords=identity.takes_passwords)
+    outbox = Outbox() if settings.smtp_url is not None and system.outbox is None else system.outbox
+    system = replace(system, takes_passwords=identity.takes_passwords, outbox=outbox)
     metrics = Metrics(None if among is None else among.metrics)
     refusals = RefusalLog(system)
     limiter = build_limiter(settings, metrics, memory)

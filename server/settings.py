@@ -19,7 +19,10 @@ from spacekey.domain.suggest import did_you_mean_setting
 from spacekey.domain.text_input import BYTE_ORDER_MARK, one_line, read_file
 from spacekey.models.engine.schema import checked_schema
 from spacekey.models.engine.store import database_url
+from spacekey.resolvers.addresses import clean_email
 from spacekey.resolvers.validation import clean_name
+
+from .smtp import MailServer
 
 PREFIX = "SPACEKEY_"
 PROCESSES_MAX = 1_000
@@ -105,6 +108,8 @@ class Settings:
     oidc_role_claim: str | None = None
     oidc_roles: tuple[tuple[str, str, str], ...] = ()
     password_sign_in: bool = True
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str | None = None
     identity_header: str | None = None
     identity_header_name: str | None = None
     identity_header_email: str | None = None
@@ -161,6 +166,7 @@ class Settings:
             raise _wrong("workspaces_owned_max", f"write a number from 1 to {OWNED_MAX}")
         _check_oidc(self)
         _check_identity_header(self)
+        _check_mail(self)
         for name in ("graphql_cost_per_minute", "anonymous_cost_per_minute"):
             if not COST_PER_MINUTE_MIN <= getattr(self, name) < 10**WHOLE_DIGITS_MAX:
                 raise _wrong(name, _COST_REMEDY)
@@ -384,6 +390,23 @@ def _check_redis_url(url: str) -> None:
         check_redis_url(url)
     except ConfigurationError as error:
         raise _wrong("redis_url", str(error)) from None
+
+
+def _check_mail(settings: Settings) -> None:
+    if settings.smtp_url is None:
+        if settings.mail_from is not None:
+            raise _wrong("mail_from", f"this is of no use without {PREFIX}SMTP_URL")
+        return
+    try:
+        MailServer.parse(settings.smtp_url)
+    except ConfigurationError as error:
+        raise _wrong("smtp_url", str(error)) from None
+    try:
+        clean_email("mail_from", settings.mail_from or "")
+    except InvalidInput:
+        raise _wrong("mail_from", "write the address that mail comes from, such as keys@example.com") from None
+    if settings.public_url is None:
+        raise _wrong("public_url", "the links in mails lead to it; write https:// and the server's name")
 
 
 def _check_identity_header(settings: Settings) -> None:

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from spacekey.domain.page import TokenOrder
     from spacekey.domain.refusal import ConflictCode, Fault, InputCode
     from spacekey.domain.token_state import Status
-    from spacekey.resolvers.tokens.imports import ImportedRow, ImportOutcome
     from spacekey.server.keys.portal_sessions import PortalSessions
     from spacekey.server.keys.records import (
         AuditEvent,
@@ -37,8 +36,6 @@ __all__ = [
     "ChangedWorkspace",
     "ConflictCode",
     "Fault",
-    "ImportOutcome",
-    "ImportedRow",
     "InputCode",
     "IssuedToken",
     "OpenedPortalSession",
@@ -64,7 +61,6 @@ _MODULES = {
     "domain.page": ("TokenOrder",),
     "domain.refusal": ("ConflictCode", "Fault", "InputCode"),
     "domain.token_state": ("Status",),
-    "resolvers.tokens.imports": ("ImportOutcome", "ImportedRow"),
     "server.keys.records": (
         "AuditEvent",
         "ChangedToken",

@@ -57,6 +57,23 @@ export async function updateAccount(changes) {
   );
 }
 
+/** Have a link mailed to the reader's address that proves it. */
+export function requestEmailProof() {
+  return change(
+    `mutation { answer: requestEmailProof { __typename ... on RequestEmailProofSuccess { delayed } ...Why } }`,
+    null,
+  );
+}
+
+/** Prove the reader's address with the secret of a link that was mailed. */
+export async function proveEmail(link) {
+  return opened(
+    `mutation ($input: ProveEmailInput!) { answer: proveEmail(input: $input) {
+      __typename ... on ProveEmailSuccess { user { ${FIELDS} } } ...Why } }`,
+    { link },
+  );
+}
+
 /** What a person is called in the bar and in sentences: the address they entered, else the account's id. */
 export function calledBy(someone) {
   return someone.email ?? someone.id;

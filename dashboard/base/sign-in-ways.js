@@ -13,6 +13,9 @@ export const provider = WAYS.provider ?? null;
 /** The host's own page on which people sign in; null where it is the dashboard's. */
 export const hostPage = WAYS.url ?? null;
 
+/** Whether the server sends mail: links for forgotten passwords, invitations, and to prove an address. */
+export const sendsMail = WAYS.mail === true;
+
 /** The address at which a sign-in at the provider begins. It leads back to the page that is shown. */
 export function providerUrl() {
   const back = presentPath() + location.search;

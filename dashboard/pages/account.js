@@ -3,7 +3,9 @@
 import { h } from "../base/dom.js";
 import { render } from "../base/router.js";
 import { EMAIL_LENGTH_MAX, NAME_LENGTH_MAX } from "../base/limits.js";
-import { changePassword, signOut, updateAccount, who } from "../base/session.js";
+import { takeLinkSecret } from "../base/link-secret.js";
+import { changePassword, proveEmail, requestEmailProof, signOut, updateAccount, who } from "../base/session.js";
+import { sendsMail } from "../base/sign-in-ways.js";
 import { themeSelect } from "../base/theme.js";
 import { setFieldError, textField } from "../parts/field.js";
 import { form } from "../parts/form.js";
@@ -13,11 +15,19 @@ import { differs, newPasswordFields } from "./invitation.js";
 
 /** The page. */
 export async function accountPage() {
+  const link = takeLinkSecret();
   const leave = form({ fields: [], submit: "Sign out", send: signOut });
   return {
     title: "Your account",
     body: [
-      h("section", { class: "narrow" }, h("h2", {}, "Name and address"), ...standing(who()), accountForm(who())),
+      h(
+        "section",
+        { class: "narrow" },
+        h("h2", {}, "Name and address"),
+        ...standing(who()),
+        proof(who(), link),
+        accountForm(who()),
+      ),
       h("section", {}, h("h2", {}, "Appearance"), themeSelect()),
       h(
         "section",
@@ -32,6 +42,27 @@ export async function accountPage() {
   };
 }
 
+/** How an address that is unproven becomes proven: by the link that was mailed, or by asking for one. */
+function proof({ email, emailProven }, link) {
+  if (!email || emailProven) return null;
+  const prove = async () => {
+    await proveEmail(link);
+    await render();
+    say("Your e-mail address is proven.");
+  };
+  if (link) return form({ fields: [], submit: `Prove that ${email} is yours`, send: prove });
+  if (!sendsMail) return null;
+  const ask = async () => {
+    const { delayed } = await requestEmailProof();
+    say(
+      delayed
+        ? "The mail server takes no mail right now. The link is sent as soon as it does."
+        : `A link is on its way to ${email}. Open it in this browser.`,
+    );
+  };
+  return form({ fields: [], submit: "Send a link to prove it", send: ask });
+}
+
 /** What the reader signs in with, and what their address is worth. */
 function standing({ id, email, emailProven, signInName }) {
   const signIn = signInName
@@ -40,9 +71,9 @@ function standing({ id, email, emailProven, signInName }) {
   const proven = !email
     ? "Your account has no e-mail address."
     : emailProven
-      ? "Your e-mail address is proven: the operator of this server knows that it is yours."
+      ? "Your e-mail address is proven: this server knows that it is yours."
       : "Your e-mail address is unproven: members see it with that mark, and it gives you nothing. " +
-        "The operator of this server can prove it.";
+        (sendsMail ? "A link by mail proves it." : "The operator of this server can prove it.");
   return [h("p", {}, ...signIn, h("code", { class: "breakable" }, id), "."), h("p", {}, proven)];
 }
 

@@ -1,6 +1,7 @@
 // Accepting an invitation: with the account that is signed in, or with a new one and its password.
 
 import { h } from "../base/dom.js";
+import { takeLinkSecret } from "../base/link-secret.js";
 import { NAME_LENGTH_MAX, PASSWORD_LENGTH_MIN } from "../base/limits.js";
 import { go } from "../base/router.js";
 import { acceptInvitation, calledBy, findPerson, who } from "../base/session.js";
@@ -15,7 +16,8 @@ const HINT = `${LENGTH} A few unrelated words are easy to remember and hard to g
 /** The page: for a reader who is signed in the code alone, else with what a new account needs. */
 export async function invitationPage() {
   const person = who() ?? (await findPerson());
-  const code = textField({ name: "code", label: "Invitation code", required: true, spellcheck: "false" });
+  const value = takeLinkSecret() ?? "";
+  const code = textField({ name: "code", label: "Invitation code", value, required: true, spellcheck: "false" });
   const send = async ({ code: text, name, password, again }, element) => {
     if (!person && password !== again) return differs(element);
     const joined = await acceptInvitation(text.trim(), person ? {} : { password, name });

@@ -5,6 +5,7 @@ import { toUrlPath } from "../base/base-path.js";
 import { h } from "../base/dom.js";
 import { whyNot } from "../base/expand.js";
 import { EMAIL_LENGTH_MAX } from "../base/limits.js";
+import { sendsMail } from "../base/sign-in-ways.js";
 import { go, render } from "../base/router.js";
 import { calledBy, who } from "../base/session.js";
 import { date } from "../base/time.js";
@@ -107,6 +108,7 @@ function showInvitation({ invitation, invitationCode }) {
     "of their own or a new one. It is accepted at ",
     h("code", { class: "breakable" }, page),
     " within 7 days.",
+    sendsMail ? " A link is also on its way to that address by mail." : null,
   );
   return showSecret({ title: `${invitation.email} is invited`, secret: invitationCode, what: "invitation code", next });
 }

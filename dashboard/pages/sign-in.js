@@ -26,6 +26,7 @@ export function signInPage(then) {
     elsewhere({}),
     provider && takesPasswords ? h("p", { class: "quiet" }, "Or with a password:") : null,
     takesPasswords ? signInForm(then) : null,
+    takesPasswords ? h("p", {}, h("a", { href: "/password" }, "Forgotten your password?")) : null,
     takesPasswords ? invited : null,
   ];
   return { title: "Sign in", body: h("div", { class: "narrow" }, ways) };

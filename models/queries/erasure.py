@@ -15,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.actor import ActorKind
 from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
 from spacekey.models.tables.identity import OutsideIdentity
+from spacekey.models.tables.mail import MailedLink, WaitingMail
 from spacekey.models.tables.token import Token
 from spacekey.models.tables.user import Invitation, User, UserSession
 from spacekey.models.tables.workspace import Member
@@ -187,6 +188,8 @@ async def delete_account(
     for statement in (
         delete(Member).where(col(Member.user_id) == user.id),
         delete(UserSession).where(col(UserSession.user_id) == user.id),
+        delete(MailedLink).where(col(MailedLink.user_id) == user.id),
+        delete(WaitingMail).where(col(WaitingMail.about).in_([user.id, *addresses])),
         delete(OutsideIdentity).where(col(OutsideIdentity.user_id) == user.id),
         delete(Invitation).where(or_(theirs, and_(made, col(Invitation.used_at).is_(None)))),
         update(Invitation).where(made).values(inviter_name=""),

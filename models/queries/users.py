@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, func, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -142,8 +142,9 @@ async def delete_expired_sessions(session: AsyncSession, now: datetime) -> None:
 
 
 async def invitation_by_digest(session: AsyncSession, digest: bytes) -> Invitation | None:
-    """Return the invitation whose code has this SHA-256, even if used or expired, or None."""
-    return await session.get(Invitation, digest)
+    """Return the invitation one of whose codes has this SHA-256, even if used or expired, or None."""
+    either = or_(col(Invitation.digest) == digest, col(Invitation.mail_digest) == digest)
+    return (await session.exec(select(Invitation).where(either))).one_or_none()
 
 
 async def invitation_by_id(session: AsyncSession, invitation_id: str) -> Invitation | None:

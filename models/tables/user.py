@@ -72,13 +72,15 @@ class Invitation(Row, table=True):
 
     ``email`` and ``name`` are what the inviter said about the invited person; they refer to no account. The inviter
     must still be allowed to create the invitation when it is accepted: ``inviter_kind`` is ``person``, ``token`` or
-    ``operator``, and ``inviter_name`` is the inviter's name at creation.
+    ``operator``, and ``inviter_name`` is the inviter's name at creation. ``mail_digest`` is the SHA-256 of a second
+    code, which stands in the mail to the invited address alone, so that it proves that address too.
     """
 
     __tablename__ = "spacekey_invitations"
     __table_args__ = (
         CheckConstraint("length(digest) = 32", name="ck_spacekey_invitations_digest"),
         CheckConstraint("inviter_kind IN ('person', 'token', 'operator')", name="ck_spacekey_invitations_inviter_kind"),
+        Index("ix_spacekey_invitations_mail_digest", "mail_digest", unique=True),
         Index("ix_spacekey_invitations_workspace_created", "workspace_id", "created_at", "id"),
         Index(
             "uq_spacekey_invitations_pending",
@@ -102,3 +104,4 @@ class Invitation(Row, table=True):
     created_at: datetime = Field(sa_column=moment(nullable=False))
     expires_at: datetime = Field(sa_column=moment(nullable=False))
     used_at: datetime | None = Field(default=None, sa_column=moment())
+    mail_digest: bytes | None = Field(default=None, sa_column=Column(LargeBinary(32), nullable=True))

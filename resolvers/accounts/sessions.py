@@ -17,6 +17,7 @@ from spacekey.domain.network import network_of
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.refusal import InputCode, InvalidInput, NotFound, SignInFailed
 from spacekey.domain.secret import Secret, opaque_secret, parse
+from spacekey.models.queries import mails as mail_queries
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.audit import SYSTEM_CHAIN
@@ -194,6 +195,7 @@ async def change_password(system: System, caller: MemberCaller, *, current: str,
     async with system.store.changing() as session:
         user = await _unchanged(session, user.id, stored)
         user.password_hash = hashed
+        await mail_queries.delete_links(session, user.id, "password")
         await user_queries.delete_sessions_of_user(session, user.id)
         return await open_session(session, system, user, caller.request, "user.change_password")
 

@@ -16,6 +16,7 @@ from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import Conflict, ConflictCode, Faults, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.queries import identities as identity_queries
+from spacekey.models.queries import mails as mail_queries
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.queries.erasure import PROVEN_BEFORE
@@ -116,6 +117,7 @@ async def reset_password(system: System, caller: Operator, user_id: str, *, pass
         check_has_password(await identity_queries.issuers_of_user(session, user_id))
         user.password_hash = hashed
         session.add(user)
+        await mail_queries.delete_links(session, user.id)
         await user_queries.delete_sessions_of_user(session, user.id)
         await record(
             session,
@@ -203,6 +205,7 @@ async def update_account(
             if user.email_proven_at is not None:
                 given_up = {PROVEN_BEFORE: user.email}
             user.email, user.email_proven_at = address, None
+            await mail_queries.delete_links(session, user.id)
             changed.append("email")
         if calling is not UNSET and calling != user.sign_in_name:
             typed = clean_email("sign_in_name", str(sign_in_name)) if "@" in calling else calling

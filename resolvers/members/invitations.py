@@ -21,14 +21,18 @@ from spacekey.domain.secret import Secret, opaque_secret
 from spacekey.models.queries import users as invitation_queries
 from spacekey.models.queries import users as user_queries
 from spacekey.models.queries import workspaces as workspace_queries
+from spacekey.models.tables.audit import SYSTEM_CHAIN
+from spacekey.models.tables.mail import WaitingMail
 from spacekey.models.tables.user import Invitation, User
 from spacekey.models.tables.workspace import Member, Workspace
 from spacekey.resolvers.access.authority import Authority, authority_in
 from spacekey.resolvers.access.caller import Caller, MemberCaller, Operator, RequestFacts, TokenCaller
 from spacekey.resolvers.access.delegation import check_strengthening, check_within, role_power
 from spacekey.resolvers.access.entitlements import check_room_for_member
+from spacekey.resolvers.accounts.links import INVITATION as INVITATION_MAIL
+from spacekey.resolvers.accounts.links import Letter, enqueue_in
 from spacekey.resolvers.accounts.sessions import SignedIn, check_takes_passwords, open_session
-from spacekey.resolvers.accounts.users import is_free, words_about
+from spacekey.resolvers.accounts.users import is_free, prove, words_about
 from spacekey.resolvers.addresses import shown_account, sign_in_name_of
 from spacekey.resolvers.audit.log import Attribution, actor_of, record
 from spacekey.resolvers.passwords.hashing import Turn, check_password
@@ -56,6 +60,8 @@ async def invite(
     session: AsyncSession, system: System, authority: Authority, *, email: str, role: str, name: str | None
 ) -> tuple[Invitation, Secret]:
     """Create an invitation inside the caller's transaction. It replaces a pending one for the same address.
+
+    Where the server sends mail, a link is mailed too; the caller calls :func:`wake` after the transaction.
 
     :param email: in the form of :func:`spacekey.resolvers.addresses.clean_email`; ``name`` is clean too.
     :raises ScopeNotAllowed: if the pending invitation is for a role beyond the caller's own, who may not replace it.
@@ -87,6 +93,8 @@ async def invite(
         expires_at=now + INVITATION_LIFETIME,
     )
     session.add(made)
+    if system.outbox is not None:
+        await enqueue_in(session, system, INVITATION_MAIL, made.id)
     await record(
         session,
         system,
@@ -110,6 +118,9 @@ async def accept_invitation(
     name: str | None = None,
 ) -> Joined:
     """Join the workspace of an invitation, as the caller or with a new account.
+
+    The code that stands in the mail to the invited address, and was shown to no one else, also proves that address: for
+    a new account, or for the caller's if it claims that address, unless another account has proven it.
 
     :param caller: the signed-in member; None creates an account and signs in.
     :param password: for the new account; a signed-in member gives none.
@@ -251,7 +262,7 @@ async def _use(session: AsyncSession, system: System, digest: bytes) -> tuple[In
     workspace = await workspace_queries.lock_workspace(session, invitation.workspace_id) if invitation else None
     if invitation is None or workspace is None:
         raise NotFound("invitation")
-    if not await invitation_queries.use_invitation(session, digest, system.clock()):
+    if not await invitation_queries.use_invitation(session, invitation.digest, system.clock()):
         raise NotFound("invitation")
     if not await is_in_force(session, system, invitation):
         raise NotFound("invitation")
@@ -261,7 +272,7 @@ async def _use(session: AsyncSession, system: System, digest: bytes) -> tuple[In
 async def _join_signed_in(system: System, request: RequestFacts, caller: MemberCaller, digest: bytes) -> Joined:
     async with system.store.changing() as session:
         invitation, workspace = await _use(session, system, digest)
-        user = await user_queries.user_by_id(session, caller.id)
+        user = await user_queries.lock_user(session, caller.id)
         if user is None:
             raise NotFound("invitation")
         if await workspace_queries.member(session, workspace.id, user.id) is not None:
@@ -271,6 +282,7 @@ async def _join_signed_in(system: System, request: RequestFacts, caller: MemberC
                 InputCode.NOT_ALLOWED,
             )
         await _join(session, system, request, user, invitation, caller.credential)
+        await _prove_by_mail(session, system, request, user, invitation, digest)
     return Joined(user, invitation.workspace_id, None)
 
 
@@ -318,6 +330,7 @@ async def _join_as(system: System, request: RequestFacts, new: User, digest: byt
         session.add(account)
         await session.flush()
         await _join(session, system, request, account, invitation, "invitation")
+        await _prove_by_mail(session, system, request, account, invitation, digest)
         signed_in = await open_session(session, system, account, request, "user.accept_invitation")
     return Joined(account, invitation.workspace_id, signed_in)
 
@@ -344,6 +357,52 @@ async def _join(
         target_id=user.id,
         target_name=shown_account(user),
         after={"role": invitation.role, "invitation": invitation.id, "invited_by": invitation.inviter_id},
+    )
+
+
+async def write_invitation_mail(session: AsyncSession, system: System, mail: WaitingMail) -> Letter | None:
+    """Return the mail of an invitation with a new code, inside the caller's transaction; None if it is over."""
+    invitation = await invitation_queries.invitation_by_id(session, mail.about)
+    if invitation is None or invitation.used_at is not None or system.clock() >= invitation.expires_at:
+        return None
+    code = opaque_secret(system.entropy)
+    invitation.mail_digest = code.digest()
+    session.add(invitation)
+    await session.flush()
+    return Letter(
+        invitation.email,
+        "You are invited to a workspace",
+        "A member of a workspace has invited this address. Accept with this link, with an account that you have or "
+        "with a new one:",
+        f"/invitation#{code.reveal()}",
+        "The link can be used once, within a week. If you do not know what this is about, ignore this mail.",
+    )
+
+
+async def _prove_by_mail(
+    session: AsyncSession,
+    system: System,
+    request: RequestFacts,
+    user: User,
+    invitation: Invitation,
+    digest: bytes,
+) -> None:
+    """Prove the account's address if it is the invited one and the code stood in the mail to it alone."""
+    if digest != invitation.mail_digest or user.email != invitation.email or user.email_proven_at is not None:
+        return
+    try:
+        lost = await prove(session, system, user)
+    except Conflict:
+        return  # another account has proven it, and keeps it
+    await record(
+        session,
+        system,
+        Attribution(Actor(ActorKind.PERSON, user.id, shown_account(user)), "mailed link", request),
+        chain=SYSTEM_CHAIN,
+        action="user.prove_email",
+        target_id=user.id,
+        target_name=shown_account(user),
+        after=lost or None,
     )
 
 

@@ -20,6 +20,7 @@ from spacekey.resolvers.access.authority import Authority, authority_in
 from spacekey.resolvers.access.caller import Caller, Operator, acts_as_operator
 from spacekey.resolvers.access.delegation import check_strengthening, check_within, role_power
 from spacekey.resolvers.access.entitlements import check_room_for_member
+from spacekey.resolvers.accounts.links import wake
 from spacekey.resolvers.addresses import clean_email, shown_account, shown_email
 from spacekey.resolvers.audit.log import actor_of, record
 from spacekey.resolvers.staleness import effective_now, settle, staleness_seconds, takes_access_away
@@ -79,6 +80,7 @@ async def add_member(
         if proven is not None:
             return await _add(session, system, authority, proven, role)
         made, code = await invite(session, system, authority, email=address, role=role, name=called)
+    wake(system)
     return Invited(made, code, effective_now(system))
 
 

@@ -160,7 +160,8 @@ async def _follow_claims(
                 session, system, request, issuer, user, "member.remove", workspace_id, before={"role": before}
             )
         else:
-            member.role, member.ends_at = role, ends_at
+            member.role = role
+            member.ends_at = ends_at
             session.add(member)
             if before != role:
                 await _record(

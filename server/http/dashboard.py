@@ -24,7 +24,15 @@ from spacekey.middleware.routing.endpoints import public
 
 from .base_path import base_path
 
-PAGES = ("/", "/account", "/invitation", "/workspace/{rest:path}", "/space/{rest:path}", "/token/{rest:path}")
+PAGES = (
+    "/",
+    "/account",
+    "/invitation",
+    "/password",
+    "/workspace/{rest:path}",
+    "/space/{rest:path}",
+    "/token/{rest:path}",
+)
 
 POLICY = "; ".join(
     (
@@ -155,6 +163,11 @@ def dashboard_files(folder: Path, graphiql: bool = False, sign_in: str = PASSWOR
         html = html.replace("</head>", '<meta name="graphiql" content="enabled">\n</head>')
     assets = {file.path.removeprefix(ASSETS): file for file in (script, style, icon)}
     return DashboardFiles(html=html, assets=assets)
+
+
+def style_path() -> str:
+    """Return the path of the dashboard's stylesheet, below the base path."""
+    return next(one.path for one in dashboard_files(packaged_dashboard()).assets.values() if one.path.endswith(".css"))
 
 
 def page_file(html: str, base: str) -> File:

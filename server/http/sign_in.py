@@ -25,6 +25,7 @@ from spacekey.server.identity.flow import FLOW, LIFETIME_SECONDS, Flow
 from spacekey.server.identity.protocol import Identity, SignInRejected
 
 from .base_path import base_path
+from .dashboard import style_path
 from .session_cookie import CookieSession, cookie_name, cookie_secret, cookie_values
 
 START = "/sign-in/provider"
@@ -36,20 +37,28 @@ RETRY_AFTER_SECONDS = 10
 _NO_STORE = {"Cache-Control": "no-store"}
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Sign in · Spacekey</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex"></head>
-<body><h1>You are not signed in</h1><p role="alert">{text}</p><p><a href="{home}">Back to the sign-in page</a></p>
-</body></html>
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">
+<meta name="color-scheme" content="light dark"><link rel="stylesheet" href="{style}"></head>
+<body><header class="bar"><div class="place"><a class="brand" href="{home}">⚷ Spacekey</a></div></header>
+<div class="columns"><nav class="sections" hidden></nav><main>
+<div class="page-head"><h1>You are not signed in</h1></div><div class="narrow">
+<p role="alert">{text}</p><p><a href="{home}">Back to the sign-in page</a></p></div></main></div></body></html>
 """
+_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 log = logging.getLogger("spacekey.identity")
 
 
-def ways_to_sign_in(identity: Identity) -> str:
-    """Return how people sign in, as JSON for the dashboard's page."""
+def ways_to_sign_in(identity: Identity, *, mail: bool = False) -> str:
+    """Return how people sign in, as JSON for the dashboard's page.
+
+    :param mail: whether the server sends mail.
+    """
     ways = {
         "passwords": identity.takes_passwords,
         "provider": identity.title if identity.at_provider else None,
         "url": identity.sign_in_url,
+        "mail": mail,
     }
     return json.dumps(ways)
 
@@ -132,8 +141,10 @@ def _unavailable(parts: Parts) -> Response:
 
 
 def _page(parts: Parts, status: int, text: str, headers: dict[str, str] | None = None) -> Response:
-    body = _PAGE.format(text=html.escape(text), home=html.escape(_address(parts, "/")))
-    return Response(body, status, {**_NO_STORE, **(headers or {})}, media_type="text/html; charset=utf-8")
+    style = _address(parts, style_path())
+    body = _PAGE.format(text=html.escape(text), home=html.escape(_address(parts, "/")), style=html.escape(style))
+    given = {**_NO_STORE, "Content-Security-Policy": _POLICY, **(headers or {})}
+    return Response(body, status, given, media_type="text/html; charset=utf-8")
 
 
 def _flow_cookie(request: Request, value: str, seconds: int) -> str:

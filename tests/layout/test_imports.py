@@ -47,6 +47,8 @@ PACKAGES: dict[str, frozenset[str]] = {
     "server/http/openapi.py": frozenset({"pydantic", "pydantic_core"}),
     "server/http/request_models.py": frozenset({"pydantic"}),
     "server/http/requests.py": frozenset({"pydantic", "pydantic_core"}),
+    "server/mail.py": frozenset({"aiosmtplib"}),
+    "server/smtp.py": frozenset({"aiosmtplib"}),
     "server/identity/openid.py": frozenset({"authlib", "httpx", "joserfc"}),  # joserfc comes with authlib
     "server/metrics.py": frozenset({"prometheus_client"}),
     "server/http/response_models.py": frozenset({"pydantic", "typing_extensions"}),  # the last comes with pydantic

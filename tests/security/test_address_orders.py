@@ -1,9 +1,10 @@
 """Whatever is done with addresses, and in whatever order: who gains what is who may.
 
 A state machine over every command and mutation that takes an address, an account or an invitation, against a model that
-knows only three ways to gain something: one's own password, a code that is presented, and the operator's word about an
-account named by its id or by an address it has proven. After every step each account has the memberships, password and
-sessions that the model says, to the last one.
+knows only these ways to gain something: one's own password; a code or a mailed link that is presented; the operator's
+word about an account named by its id or by an address it has proven; and an identity provider's word about a subject,
+or about an address in its domains. After every step each account has the memberships, password and sessions that the
+model says, to the last one.
 """
 
 from __future__ import annotations
@@ -44,11 +45,18 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.queries.mails import delete_mails
 from spacekey.models.queries.users import invitation_by_digest
+from spacekey.models.tables.mail import WaitingMail
 from spacekey.models.tables.user import User, UserSession
 from spacekey.models.tables.workspace import Member
+from spacekey.resolvers.accounts.links import INVITATION, Letter, write_link_mail
+from spacekey.resolvers.accounts.outside import Issuer, Person
 from spacekey.resolvers.accounts.sessions import SignedIn, session_outcome
 from spacekey.resolvers.addresses import clean_email, sign_in_name_of
+from spacekey.resolvers.members.invitations import write_invitation_mail
+from spacekey.resolvers.members.outside import sign_in_from_outside
+from spacekey.resolvers.outbox import Outbox
 from spacekey.resolvers.passwords import hashing as passwords
 from spacekey.resolvers.throttle import Attempts
 from spacekey.resolvers.tokens.create import NewToken, create_token
@@ -56,7 +64,7 @@ from spacekey.server.cli.app import build_app
 from support.databases import postgres_database, sqlite_database
 from support.schema import spacekey_schema
 from support.volume import volume
-from support.world import OPERATOR, Jar, make_world
+from support.world import FACTS, OPERATOR, Jar, make_world
 
 SCHEMA = spacekey_schema()
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -65,6 +73,7 @@ ADDRESSES = ("cto@acme.example", "Bob@Rival.example", "eve@bücher.example", "st
 ROLES = ("viewer", "administrator", "owner")
 """From the weakest; the last two may write members. Each may invite to itself and to those before it."""
 
+ISSUER = Issuer("https://id.acme.example", frozenset({"acme.example", "corp.test"}))
 NAMES = (*ADDRESSES, "ada", "strasse@corp.test")
 EXAMPLES, STEPS = (400, 60) if os.environ.get("SPACEKEY_FAULTS") == "long" else (volume(short=3, long=8), 20)
 
@@ -96,6 +105,7 @@ class Account:
     proven: bool
     session: Secret | None = None
     sessions: int = 0
+    outside: bool = False
 
 
 @dataclass
@@ -109,6 +119,7 @@ class Code:
     inviter: str
     alive: bool = True
     id: str = ""
+    mailed: str | None = None
 
 
 @dataclass
@@ -172,8 +183,13 @@ class Orders(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.world = make_world(Store(self.url))
         self.world.system = replace(
-            self.world.system, clock=utc_now, attempts=Attempts(burst=1_000_000), passwords=passwords.Passwords(HASHER)
+            self.world.system,
+            clock=utc_now,
+            attempts=Attempts(burst=1_000_000),
+            passwords=passwords.Passwords(HASHER),
+            outbox=Outbox(),
         )
+        self.outside: dict[str, Account] = {}
         self.expected = Expected()
         self.numbers = itertools.count(1)
         self.workspaces: list[str] = []
@@ -203,15 +219,15 @@ class Orders(RuleBasedStateMachine):
         if isinstance(caller, Account):
             jar = Jar(self.session(caller))
             assert jar.secret is not None
-            outcome = self.runner.run(session_outcome(self.world.system, jar.secret))
+            outcome = self.runner.run(session_outcome(self.world.system, jar.secret, ISSUER.name))
             assert isinstance(outcome, Authenticated)
             principal = outcome.principal
         elif caller is not None:
             scopes = frozenset(MANAGEMENT_SCOPES)
             principal = Principal(caller, Kind.WORKSPACE, scopes, "program", self.workspaces[0])
         kind = f"{mutation[0].upper()}{mutation[1:]}Input"
-        document = f"""mutation($input: {kind}!) {{ answer: {mutation}(input: $input) {{
-            __typename ... on {success} }} }}"""
+        taken, given = (f"($input: {kind}!)", "(input: $input)") if values else ("", "")
+        document = f"""mutation{taken} {{ answer: {mutation}{given} {{ __typename ... on {success} }} }}"""
         asked = self.world.ask(SCHEMA, document, principal=principal, variables={"input": values}, jar=jar)
         answer = self.runner.run(asked)
         self.opened = jar.opened
@@ -292,8 +308,9 @@ class Orders(RuleBasedStateMachine):
     def operator_resets_by_address(self, address: str) -> None:
         prover, password = self.expected.prover(clean_email("email", address)), self.password()
         done = self.command("user", "reset-password", address, "--password-stdin", password=password)
-        assert (done is None) == (prover is None)
-        if prover is not None:
+        assert (done is None) == (prover is None or prover.outside)
+        if done is not None:
+            assert prover is not None
             assert done["id"] == prover.id
             prover.password, prover.session, prover.sessions = password, None, 0
 
@@ -408,6 +425,9 @@ class Orders(RuleBasedStateMachine):
         assert (answer["__typename"] == "AddMemberSuccess") == (allowed and not member), answer
         if answer["__typename"] == "AddMemberSuccess":
             self.handed_out(answer["invitationCode"], workspace, address, role, inviter)
+            (letter,) = self.letters()
+            assert letter.to == email
+            self.expected.codes[-1].mailed = letter.link.partition("#")[2]
 
     @covers("withdrawInvitation")
     @rule(data=st.data())
@@ -473,21 +493,23 @@ class Orders(RuleBasedStateMachine):
             account.email, account.proven = clean_email("e", email), False
 
     @covers("acceptInvitation")
-    @rule(data=st.data(), signed_in=st.booleans())
-    def somebody_accepts(self, data: st.DataObject, signed_in: bool) -> None:
+    @rule(data=st.data(), signed_in=st.booleans(), by_mail=st.booleans())
+    def somebody_accepts(self, data: st.DataObject, signed_in: bool, by_mail: bool) -> None:
         code = self.pick(data, self.expected.codes)
         if code is None:
             return
+        by_mail = by_mail and code.mailed is not None
+        text = code.mailed if by_mail else code.code
         success = "AcceptInvitationSuccess { user { id } workspaceId }"
         account = self.pick(data, self.accounts()) if signed_in else None
         if account is not None:
-            answer = self.ask("acceptInvitation", account, success, code=code.code)
+            answer = self.ask("acceptInvitation", account, success, code=text)
             member = (code.workspace, account.id) in self.expected.members
             assert (answer["__typename"] == "AcceptInvitationSuccess") == (code.alive and not member), answer
             assert self.opened is None
         else:
             password = self.password()
-            answer = self.ask("acceptInvitation", None, success, code=code.code, password=password)
+            answer = self.ask("acceptInvitation", None, success, code=text, password=password)
             assert (answer["__typename"] == "AcceptInvitationSuccess") == code.alive, answer
             if code.alive:
                 name = sign_in_name_of(code.email) if self.expected.free(code.email) else None
@@ -500,11 +522,14 @@ class Orders(RuleBasedStateMachine):
             assert (answer["user"]["id"], answer["workspaceId"]) == (account.id, code.workspace)
             self.joined(code.workspace, account.id, code.role)
             code.alive = False
+            prover = self.expected.prover(code.email)
+            if by_mail and account.email == code.email and prover is None:
+                self.expected.prove(account)
 
     @covers("signIn")
     @rule(data=st.data(), typed=st.sampled_from(NAMES))
     def somebody_signs_in(self, data: st.DataObject, typed: str) -> None:
-        knows = self.pick(data, self.accounts())
+        knows = self.pick(data, (one for one in self.accounts() if not one.outside))
         if knows is None:
             return
         answer = self.ask("signIn", None, "SignInSuccess { user { id } }", email=typed, password=knows.password)
@@ -513,6 +538,84 @@ class Orders(RuleBasedStateMachine):
         if answer["__typename"] == "SignInSuccess":
             assert answer["user"]["id"] == knows.id
             self.signed_in(knows)
+
+    # mail, and people from outside
+
+    @covers("requestPasswordReset", "resetPassword")
+    @rule(address=st.sampled_from(ADDRESSES))
+    def somebody_forgot_a_password(self, address: str) -> None:
+        prover, password = self.expected.prover(clean_email("email", address)), self.password()
+        answer = self.ask("requestPasswordReset", None, "RequestPasswordResetSuccess { delayed }", email=address)
+        assert answer["__typename"] == "RequestPasswordResetSuccess"
+        found = self.letters()
+        assert [one.to for one in found] == ([prover.email] if prover is not None and not prover.outside else [])
+        for one in found:
+            link = one.link.partition("#")[2]
+            success = "ResetPasswordSuccess { signInName }"
+            answer = self.ask("resetPassword", None, success, link=link, password=password)
+            assert prover is not None
+            assert answer["signInName"] == (prover.name or prover.id)
+            prover.password, prover.session, prover.sessions = password, None, 0
+
+    @covers("requestEmailProof", "proveEmail")
+    @rule(data=st.data())
+    def a_holder_proves_an_address_by_mail(self, data: st.DataObject) -> None:
+        account, other = self.pick(data, self.accounts()), self.pick(data, self.accounts())
+        if account is None or other is None:
+            return
+        answer = self.ask("requestEmailProof", account, "RequestEmailProofSuccess { delayed }")
+        asked = account.email is not None and not account.proven
+        assert (answer["__typename"] == "RequestEmailProofSuccess") == asked
+        for one in self.letters():
+            assert one.to == account.email
+            link, success = one.link.partition("#")[2], "ProveEmailSuccess { user { id } }"
+            if other is not account:
+                assert self.ask("proveEmail", other, success, link=link)["__typename"] == "NotFound"
+            free = self.expected.prover(account.email or "") is None
+            answer = self.ask("proveEmail", account, success, link=link)
+            assert (answer["__typename"] == "ProveEmailSuccess") == free
+            if free:
+                self.expected.prove(account)
+
+    @rule(subject=st.sampled_from(("1", "2")), address=st.sampled_from(ADDRESSES), verified=st.booleans())
+    def somebody_comes_from_outside(self, subject: str, address: str, verified: bool) -> None:
+        email = clean_email("email", address)
+        is_proof = verified and ISSUER.proves(email)
+        prover, account = self.expected.prover(email), self.outside.get(subject)
+        person = Person(subject, "Somebody", address, email_verified=verified)
+        opened = self.runner.run(sign_in_from_outside(self.world.system, FACTS, ISSUER, person))
+        if account is None and is_proof and prover is not None and not prover.outside:
+            account = prover
+            account.outside, account.session, account.sessions = True, None, 0
+        elif account is None:
+            account = Account(opened.user.id, "", None, email, proven=False, outside=True)
+            assert account.id not in self.expected.accounts
+            self.expected.accounts[account.id] = account
+            if is_proof and prover is None:
+                self.expected.prove(account)
+        elif is_proof and prover in (None, account) and not (account.email == email and account.proven):
+            account.email, account.proven = email, False
+            self.expected.prove(account)
+        elif not is_proof and not account.proven:
+            account.email = email
+        self.outside[subject] = account
+        assert opened.user.id == account.id
+        account.session = opened.secret
+        account.sessions += 1
+
+    def letters(self) -> list[Letter]:
+        """The letters that are sent now."""
+
+        async def write() -> list[Letter]:
+            found = []
+            async with self.world.system.store.changing() as session:
+                for mail in (await session.exec(select(WaitingMail))).all():
+                    writes = write_invitation_mail if mail.kind == INVITATION else write_link_mail
+                    found.append(await writes(session, self.world.system, mail))
+                    await delete_mails(session, [mail.about])
+            return [one for one in found if one is not None]
+
+        return self.runner.run(write())
 
     # what holds after every step
 
@@ -527,7 +630,10 @@ class Orders(RuleBasedStateMachine):
             account = self.expected.accounts[user.id]
             found = (user.email, user.email_proven_at is not None, user.sign_in_name)
             assert found == (account.email, account.proven, account.name)
-            assert HASHER.verify(user.password_hash or "", account.password)
+            if account.outside:
+                assert user.password_hash is None
+            else:
+                assert HASHER.verify(user.password_hash or "", account.password)
             assert sum(one.user_id == user.id for one in sessions) == account.sessions
 
     async def rows(self) -> tuple[Sequence[User], Sequence[Member], Sequence[UserSession]]:
@@ -595,7 +701,7 @@ def test_whoever_gains_something_presented_a_code_or_was_named(
     )
 
 
-PEOPLE = re.compile(r"e-?mail|account|\buser|member|invit|person|sign.?in|owner", re.IGNORECASE)
+PEOPLE = re.compile(r"e-?mail|account|\buser|member|invit|person|password|sign.?in|owner", re.IGNORECASE)
 """What a command or mutation is about that can give something to a person, by its name or by what it takes."""
 
 GIVES_NOTHING = {

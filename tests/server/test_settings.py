@@ -25,6 +25,7 @@ from spacekey.server.settings import (
     is_service_link,
     variable_names,
 )
+from spacekey.server.smtp import MailServer
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
@@ -85,6 +86,13 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_PASSWORD_SIGN_IN", "no", "write 1"),
     ("SPACEKEY_IDENTITY_PROXIES", "10.0.0.1", "SPACEKEY_IDENTITY_HEADER"),
     ("SPACEKEY_IDENTITY_DOMAINS", "example.com", "SPACEKEY_IDENTITY_HEADER"),
+    ("SPACEKEY_MAIL_FROM", "keys@example.com", "SPACEKEY_SMTP_URL"),
+    ("SPACEKEY_SMTP_URL", "mail.example.com", "smtp://user:password@host:587"),
+    ("SPACEKEY_SMTP_URL", "https://mail.example.com", "smtps://"),
+    ("SPACEKEY_SMTP_URL", "smtp://user@mail.example.com", "both user and password"),
+    ("SPACEKEY_SMTP_URL", "smtp://mail.example.com?ssl=1", "tls=off"),
+    ("SPACEKEY_SMTP_URL", "smtp://u:p@mail.example.com?tls=off", "for all to read"),
+    ("SPACEKEY_SMTP_URL", "smtp://mail.example.com:port", "smtp://user:password@host:587"),
 ]
 
 WORKSPACE = f"ws_{'0' * 26}"
@@ -107,6 +115,28 @@ HEADER = {
     "SPACEKEY_IDENTITY_PROXIES": "10.0.0.7, fd00::/8",
     "SPACEKEY_IDENTITY_DOMAINS": "acme.example",
 }
+
+
+MAIL = {
+    "SPACEKEY_PUBLIC_URL": "https://keys.example.com",
+    "SPACEKEY_SMTP_URL": "smtp://us%40er:p%3Aw@mail.example.com",
+    "SPACEKEY_MAIL_FROM": "keys@example.com",
+}
+
+
+def test_a_mail_server_is_spoken_to_with_tls_unless_it_is_this_machine() -> None:
+    url = Settings.from_environ(MAIL).smtp_url
+    assert url is not None
+    server = MailServer.parse(url)
+    assert (server.port, server.is_tls, server.needs_tls, server.user) == (587, False, True, "us@er")
+    assert server.password is not None
+    assert server.password.reveal() == "p:w"
+    assert "p:w" not in repr(server)
+    assert "mail.example.com" not in repr(Settings.from_environ(MAIL))
+    assert MailServer.parse("smtps://mail.example.com").port == 465
+    assert not MailServer.parse("smtp://mail.example.com?tls=off").needs_tls
+    assert not MailServer.parse("smtp://localhost:25").needs_tls
+    assert MailServer.parse("smtp://u:p@localhost:25").needs_tls
 
 
 def test_a_provider_is_made_of_its_settings() -> None:
@@ -138,6 +168,9 @@ def test_a_proxys_header_is_made_of_its_settings() -> None:
         (OIDC, "SPACEKEY_OIDC_ROLE_CLAIM", "", "go together"),
         (OIDC, "SPACEKEY_PUBLIC_URL", "", "sends people back"),
         (OIDC, "SPACEKEY_IDENTITY_HEADER", "X-User", "people come from one place"),
+        (MAIL, "SPACEKEY_MAIL_FROM", "", "write the address"),
+        (MAIL, "SPACEKEY_MAIL_FROM", "Spacekey", "write the address"),
+        (MAIL, "SPACEKEY_PUBLIC_URL", "", "links in mails"),
         (HEADER, "SPACEKEY_IDENTITY_HEADER", "X_Forwarded_User", "name of a header"),
         (HEADER, "SPACEKEY_IDENTITY_HEADER", "Cookie", "browsers set"),
         (HEADER, "SPACEKEY_IDENTITY_PROXIES", "", "write the addresses"),
@@ -305,7 +338,7 @@ def test_no_setting_has_the_name_of_a_service_link() -> None:
 
 SECRETS = {"SPACEKEY_OWNER_PASSWORD", "SPACEKEY_OIDC_CLIENT_SECRET"}
 NEEDED = {f"SPACEKEY_{name}" for name in ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_ROLE_CLAIM", "OIDC_ROLES")}
-NEEDED |= {"SPACEKEY_IDENTITY_HEADER", "SPACEKEY_IDENTITY_PROXIES"}
+NEEDED |= {"SPACEKEY_IDENTITY_HEADER", "SPACEKEY_IDENTITY_PROXIES", "SPACEKEY_SMTP_URL", "SPACEKEY_MAIL_FROM"}
 """Settings that others of theirs do not go without."""
 
 
@@ -342,9 +375,10 @@ def test_every_setting_can_be_handed_over_in_a_file(variable: str, tmp_path: Pat
         "SPACEKEY_CORS_ORIGINS": "https://app.example.com",
         **OIDC,
         **HEADER,
+        **MAIL,
     }
     beside = {"SPACEKEY_DATABASE_URL": "postgresql://host/db"} if variable == "SPACEKEY_DATABASE_SCHEMA" else {}
-    for group in (OIDC, HEADER):
+    for group in (OIDC, HEADER, MAIL):
         if variable in group and variable != "SPACEKEY_PUBLIC_URL":
             beside = {name: value for name, value in group.items() if name != variable}
     file = tmp_path / "value"

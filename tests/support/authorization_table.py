@@ -81,6 +81,14 @@ ROOT_FIELDS: dict[str, Operation] = {
         'mutation { acceptInvitation(input: {code: "x", password: "y"}) { __typename } }', Who.ANYBODY
     ),
     "Mutation.signOut": Operation("mutation { signOut { __typename } }", Who.MEMBER),
+    "Mutation.requestPasswordReset": Operation(
+        'mutation { requestPasswordReset(input: {email: "a@b.example"}) { __typename } }', Who.ANYBODY
+    ),
+    "Mutation.resetPassword": Operation(
+        'mutation { resetPassword(input: {link: "x", password: "y"}) { __typename } }', Who.ANYBODY
+    ),
+    "Mutation.requestEmailProof": Operation("mutation { requestEmailProof { __typename } }", Who.MEMBER),
+    "Mutation.proveEmail": Operation('mutation { proveEmail(input: {link: "x"}) { __typename } }', Who.MEMBER),
     "Mutation.changePassword": Operation(
         'mutation { changePassword(input: {current: "x", new: "y"}) { __typename } }', Who.MEMBER
     ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from oidc_provider_mock import User, run_server_in_thread
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from spacekey.domain.secret import Secret
 from spacekey.server.settings import Settings
@@ -43,17 +43,22 @@ def here(chromium_executable: str, tmp_path_factory: pytest.TempPathFactory) -> 
             yield address
 
 
-async def opened(browser: Browser) -> tuple[Page, list[str]]:
-    """A page of a browser of its own, and what it complains about."""
+async def opened(browser: Browser, here: str) -> tuple[Page, list[str]]:
+    """A page of a browser of its own, and what it complains about on our pages."""
     page = await (await browser.new_context()).new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and page.url.startswith(here):
+            complaints.append(message.text)
+
+    page.on("console", note)
     return page, complaints
 
 
 async def test_a_person_signs_in_at_the_provider_and_out_there_too(browser: Browser, here: str) -> None:
-    page, complaints = await opened(browser)
+    page, complaints = await opened(browser, here)
     await page.goto(f"{here}/account")
     button = page.get_by_role("link", name="Sign in with Acme")
     await expect(button).to_be_visible()
@@ -74,7 +79,7 @@ async def test_a_person_signs_in_at_the_provider_and_out_there_too(browser: Brow
 
 
 async def test_who_declines_is_told_so_and_led_back(browser: Browser, here: str) -> None:
-    page, _ = await opened(browser)
+    page, _ = await opened(browser, here)
     await page.goto(here)
     await page.get_by_role("link", name="Sign in with Acme").click()
     await page.get_by_role("button", name="Deny").click()

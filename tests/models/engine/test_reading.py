@@ -44,7 +44,7 @@ LEFT_OUT: dict[type[Row], tuple[type[Any], set[str]]] = {
     Service: (records.ServiceRecord, set()),
     PortalSession: (records.PortalSessionRecord, {"digest"}),
     User: (records.UserRecord, {"password_hash"}),
-    Invitation: (records.InvitationRecord, {"digest"}),
+    Invitation: (records.InvitationRecord, {"digest", "mail_digest"}),
     AuditEvent: (records.AuditRecord, set()),
 }
 """What of a table a record has not."""

@@ -17,6 +17,7 @@ from spacekey.models.tables.audit import AuditChain
 from spacekey.models.tables.base import Row
 from spacekey.models.tables.idempotency import IdempotencyKey
 from spacekey.models.tables.identity import OutsideIdentity
+from spacekey.models.tables.mail import MailedLink, WaitingMail
 from spacekey.models.tables.portal import PortalSession
 from spacekey.models.tables.registry import metadata
 from spacekey.models.tables.service import Service, ServiceSecret
@@ -48,7 +49,7 @@ class World:
             a_token(self.workspace, id="key_3", rotated_to_id="key_1", retires_at=NOW),
             Member(workspace_id="ws_1", user_id="usr_1", role="owner", created_at=NOW),
             a_session(digest=bytes(32)),
-            invitation(bytes(32)),
+            invitation(bytes(32), mail_digest=bytes(32)),
             ReleasedSlug(slug="given-up", workspace_id="ws_1", released_at=NOW),
             AuditChain(chain="ws_1", sequence=1, hash=bytes(32)),
             Setting(name="one", value=1.0),
@@ -60,6 +61,8 @@ class World:
             a_service(),
             a_service_secret(),
             an_outside_identity(),
+            a_waiting_mail(),
+            a_mailed_link(),
             a_portal_session(),
         ]
 
@@ -76,6 +79,16 @@ def a_service(**given: Any) -> Service:
 def an_outside_identity(**given: Any) -> OutsideIdentity:
     facts = {"issuer": "https://id.example", "subject": "1", "user_id": "usr_1", "created_at": NOW}
     return OutsideIdentity(**{**facts, **given})
+
+
+def a_waiting_mail(**given: Any) -> WaitingMail:
+    facts = {"kind": "password", "about": "a@example.com", "created_at": NOW, "next_try_at": NOW}
+    return WaitingMail(**{**facts, **given})
+
+
+def a_mailed_link(**given: Any) -> MailedLink:
+    facts = {"digest": bytes(32), "user_id": "usr_1", "kind": "password", "email": "a@example.com", "expires_at": NOW}
+    return MailedLink(**{**facts, **given})
 
 
 def a_service_secret(**given: Any) -> ServiceSecret:
@@ -131,6 +144,14 @@ BROKEN: dict[str, Callable[[World], Row]] = {
     "uq_spacekey_user_sessions_id": lambda _: a_session(id="ses_" + "0" * 30),
     "fk_spacekey_user_sessions_user_id": lambda _: a_session(user_id="usr_none"),
     "ck_spacekey_user_sessions_digest": lambda _: a_session(digest=b"short"),
+    "pk_spacekey_waiting_mails": lambda _: a_waiting_mail(),
+    "ck_spacekey_waiting_mails_kind": lambda _: a_waiting_mail(kind="other"),
+    "pk_spacekey_mailed_links": lambda _: a_mailed_link(kind="proof"),
+    "uq_spacekey_mailed_links_user_id_kind": lambda _: a_mailed_link(digest=b"d" * 32),
+    "ck_spacekey_mailed_links_digest": lambda _: a_mailed_link(digest=b"short", kind="proof"),
+    "ck_spacekey_mailed_links_kind": lambda _: a_mailed_link(digest=b"d" * 32, kind="other"),
+    "fk_spacekey_mailed_links_user_id": lambda _: a_mailed_link(digest=b"d" * 32, user_id="usr_none"),
+    "ix_spacekey_invitations_mail_digest": lambda _: invitation(b"e" * 32, mail_digest=bytes(32)),
     "pk_spacekey_outside_identities": lambda _: an_outside_identity(),
     "fk_spacekey_outside_identities_user_id": lambda _: an_outside_identity(subject="2", user_id="usr_none"),
     "pk_spacekey_invitations": lambda _: invitation(bytes(32), email="b@example.com", id="inv_other"),

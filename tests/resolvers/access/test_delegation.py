@@ -326,9 +326,10 @@ WRITERS = {
     "workspaces.spaces.delete_space": "takes away",
     "workspaces.delete.delete_workspace": "takes away",
     "services.revoke_service": "takes away",
-    "portal_sessions._prepared": "what its opener may give, for an hour",
     "members.invitations.invite": "its callers ask",
     "members.invitations._join": "gives what the inviter was allowed to give",
+    "members.outside._join": "the operator's word about a claim",
+    "members.outside._follow_claims": "the operator's word about a claim",
 }
 ROWS = {"Token", "Member", "Invitation"}
 FIELDS = {
