@@ -60,8 +60,6 @@ class Row:
             external_id=None,
             metadata_json=None,
             grants_json='["jobs:read"]' if self.scope_granted else "[]",
-            external_id=None,
-            metadata_json=None,
             expires_at=_moment(self.ends_at),
             disabled_at=NOON if self.disabled else None,
             revoked_at=NOON if self.revoked else None,
