@@ -53,6 +53,20 @@ def test_a_name_is_free_again_once_its_service_is_revoked(filled: Cli) -> None:
     assert listed == [(first["id"], "revoked"), (second["id"], "active")]
 
 
+def test_a_service_has_the_scopes_that_were_named_and_else_verifies_tokens(filled: Cli) -> None:
+    scopes = ["workspace:read", "operator:workspaces:create"]
+    named = [word for scope in scopes for word in ("--scope", scope)]
+    host = filled.one("service", "create", "host", "--product", "emit", *named)
+    app = filled.one("service", "create", "app", "--product", "emit")
+    assert [one["scopes"] for one in (host, app)] == [sorted(scopes), ["tokens:introspect"]]
+    assert [one["scopes"] for one in filled.lines("service", "list")] == [sorted(scopes), ["tokens:introspect"]]
+    wrong = filled.error("service", "create", "x", "--product", "emit", "--scope", "operator:workspace:create", code=2)
+    assert "Did you mean 'operator:workspaces:create'" in wrong
+    assert "members:read" in filled.error(
+        "service", "create", "x", "--product", "emit", "--scope", "members:read", code=2
+    )
+
+
 def test_each_change_is_in_the_audit_log_of_the_operator(filled: Cli) -> None:
     made = filled.one("service", "create", "emit-api", "--product", "emit")
     filled.one("service", "rotate", made["id"])
