@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from spacekey.domain.refusal import Forbidden, InvalidInput, PlanLimit
+from spacekey.domain.authentication import Reason, Rejected
+from spacekey.domain.clock import utc_now
+from spacekey.domain.page import PageRequest, TokenOrder
+from spacekey.domain.refusal import Forbidden, InputCode, InvalidInput, PlanLimit
+from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import Store
+from spacekey.models.lookup.facts import TokenFacts
 from spacekey.resolvers.addresses import ADDRESS_LENGTH_MAX, clean_email
 from spacekey.resolvers.members.members import add_member, change_member_role, remove_member
 from spacekey.resolvers.passwords.hashing import check_password
 from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.list import TokenSearch, tokens_everywhere
+from spacekey.resolvers.tokens.verify import LookupVerifier
+from spacekey.resolvers.validation import clean_name
 from spacekey.resolvers.workspaces.delete import delete_workspace
 from support.snapshot import snapshot
 from support.world import OPERATOR, make_world
@@ -62,3 +72,59 @@ async def test_who_may_not_change_a_workspace_hears_which_scope_is_missing(store
 async def test_a_password_of_the_wrong_length_is_told_the_length(password: str) -> None:
     with pytest.raises(InvalidInput, match="Use 15 to"):
         await check_password("password", password)
+
+
+async def test_a_product_whose_tokens_belong_to_spaces_asks_for_one(store: Store) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("emit")
+    with pytest.raises(InvalidInput, match="Emit tokens belong to a space; choose one") as raised:
+        await create_token(world.system, OPERATOR, NewToken(workspace.id, "t", ("jobs:read",)))
+    assert [fault.code for fault in raised.value.faults] == [InputCode.REQUIRED]
+
+
+@pytest.mark.parametrize("search", [TokenSearch(environment="staging"), TokenSearch(text="x" * 1_000)])
+async def test_a_search_that_cannot_be_meant_is_refused_also_where_there_is_nothing_to_search(
+    store: Store, search: TokenSearch
+) -> None:
+    world = make_world(store)
+    person = await world.user("ada@example.com")  # belongs to no workspace
+    with pytest.raises(InvalidInput):
+        await tokens_everywhere(
+            world.system,
+            person,
+            search=search,
+            order=TokenOrder.CREATED_AT,
+            descending=False,
+            request=PageRequest(10),
+        )
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\tb", "a\x00b", "a\x85b"])
+def test_a_name_with_a_control_character_says_so(text: str) -> None:
+    with pytest.raises(InvalidInput, match="Must not contain control characters or line breaks"):
+        clean_name("name", text)
+
+
+class _Unasked:
+    """A lookup that must not be asked."""
+
+    async def by_digest(self, digest: bytes) -> TokenFacts | None:
+        raise AssertionError(digest)
+
+    async def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
+        raise AssertionError(digests)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "eyJhbGciOiJIUzI1NiJ9.e30.abc", "sp_live_", "other_live_" + "a" * 38, "a" * 64]
+)
+async def test_what_no_token_looks_like_is_not_looked_up(text: str) -> None:
+    async def never(_token_id: str) -> None:
+        raise AssertionError
+
+    verifier = LookupVerifier(_Unasked(), {}, utc_now, never)
+    assert await verifier.verify(Secret(text)) == Rejected(Reason.MALFORMED)
+    assert await verifier.verify_many([Secret(text)]) == [Rejected(Reason.MALFORMED)]
