@@ -254,6 +254,8 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
                     "UsageDay",
                     "TokenUsage",
                     "TokenQuota",
+                    "ImportedRow",
+                    "ImportOutcome",
                     "AuditEvent",
                     "ActorKind",
                     "InputCode",

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from spacekey.domain.page import TokenOrder
     from spacekey.domain.refusal import ConflictCode, Fault, InputCode
     from spacekey.domain.token_state import Status
+    from spacekey.resolvers.tokens.imports import ImportedRow, ImportOutcome
     from spacekey.server.keys.portal_sessions import PortalSessions
     from spacekey.server.keys.records import (
         AuditEvent,
@@ -36,6 +37,8 @@ __all__ = [
     "ChangedWorkspace",
     "ConflictCode",
     "Fault",
+    "ImportOutcome",
+    "ImportedRow",
     "InputCode",
     "IssuedToken",
     "OpenedPortalSession",
@@ -61,6 +64,7 @@ _MODULES = {
     "domain.page": ("TokenOrder",),
     "domain.refusal": ("ConflictCode", "Fault", "InputCode"),
     "domain.token_state": ("Status",),
+    "resolvers.tokens.imports": ("ImportOutcome", "ImportedRow"),
     "server.keys.records": (
         "AuditEvent",
         "ChangedToken",

@@ -111,6 +111,7 @@ class Token:
     :param grants: what it was given, as it was given.
     :param scopes: what the grants come to now, within the plan and the workspace's policy.
     :param grace_ends_at: when it ends because it was rotated.
+    :param imported_from: the key format that it was imported with; None if its secret was made here.
     """
 
     id: str
@@ -137,6 +138,7 @@ class Token:
     last_used_ip: str | None
     rotated_from_id: str | None
     rotated_to_id: str | None
+    imported_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +333,7 @@ def token_of(view: TokenView) -> Token:
         last_used_ip=row.last_used_ip,
         rotated_from_id=row.rotated_from_id,
         rotated_to_id=row.rotated_to_id,
+        imported_from=row.imported_from,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET, Unset
 from spacekey.models.engine.joined import HostSession
 from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.imports import ImportedKey, ImportedRow, import_keys, imported_key
 from spacekey.resolvers.tokens.list import TokenSearch, token_list, token_view, tokens_everywhere
 from spacekey.resolvers.tokens.revoke import delete_token, disable_token, enable_token, revoke_token
 from spacekey.resolvers.tokens.revoke_all import revoke_all
@@ -114,6 +115,36 @@ class Tokens:
             issued = await create_token(system, asking, new)
         return IssuedToken(token_of(issued.view), issued.secret, issued.effective_at)
 
+    async def import_(
+        self,
+        workspace: Workspace | str,
+        rows: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
+        *,
+        key_format: str,
+        actor: Actor | None = None,
+        granted_by: Iterable[str] | None = None,
+        dry_run: bool = False,
+    ) -> AsyncIterator[ImportedRow]:
+        """Import keys that another system made, by their hashes, and yield what became of each.
+
+        Each row succeeds or fails by itself, and a key whose hash is there already stays as it is. The product file
+        declares the format of the keys; see docs/how-to/import-keys.md.
+
+        :param rows: for each key ``hash`` and ``name``, and where it has them ``grants``, ``external_id``,
+            ``metadata``, ``description``, ``environment``, ``space_id``, ``expires_at`` and ``prefix``.
+        :param key_format: the name of the format in the product file.
+        :param dry_run: check everything, and change nothing.
+        :raises NotFound: if there is no such workspace.
+        :raises InvalidInput: if the product declares no such format.
+        """
+        system = await self._inside.system()
+        asking = caller(actor, workspace=workspace, granted_by=granted_by)
+        named_format = text("key_format", key_format)
+        async for row in import_keys(
+            system, asking, workspace_id(workspace), named_format, _keys(rows), dry_run=dry_run
+        ):
+            yield row
+
     async def list(
         self,
         workspace: Workspace | str | All,
@@ -128,6 +159,7 @@ class Tokens:
         created_by: str | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
+        imported: bool | None = None,
         order_by: TokenOrder | str = TokenOrder.CREATED_AT,
         descending: bool = True,
     ) -> AsyncIterator[Token]:
@@ -143,6 +175,7 @@ class Tokens:
         :param created_by: those that this actor created, by id.
         :param created_after: those created at this time or later.
         :param created_before: those created earlier than this time.
+        :param imported: imported keys only, or only tokens whose secret was made here.
         :param descending: whether the order is turned around.
         :param order_by: ``created_at``, ``name``, ``last_used_at`` or ``expires_at``.
         :raises NotFound: if there is no such workspace.
@@ -160,6 +193,7 @@ class Tokens:
             scope=scope,
             prefix=prefix,
             external_id=external_id,
+            imported=imported,
         )
         order = _order(order_by)
         place = None if space is None else space_id(space)
@@ -414,3 +448,24 @@ def _order(name: str) -> TokenOrder:
     except ValueError:
         reason = f"Choose one of {', '.join(TokenOrder)}."
         raise InvalidInput("order_by", reason, InputCode.UNKNOWN_VALUE) from None
+
+
+async def _keys(
+    rows: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
+) -> AsyncIterator[ImportedKey | InvalidInput]:
+    """Yield the key of each row, or what is wrong with the row."""
+    if isinstance(rows, AsyncIterable):
+        async for row in rows:
+            yield _key(row)
+        return
+    for row in rows:
+        yield _key(row)
+
+
+def _key(row: object) -> ImportedKey | InvalidInput:
+    if not isinstance(row, Mapping):
+        return InvalidInput("row", "Must be a mapping.", InputCode.INVALID_TYPE)
+    try:
+        return imported_key(row)
+    except InvalidInput as error:
+        return error
