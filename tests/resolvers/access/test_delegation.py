@@ -329,7 +329,6 @@ WRITERS = {
     "members.invitations.invite": "its callers ask",
     "members.outside._join": "what the operator's settings make of an issuer's claim",
     "members.invitations._join": "gives what the inviter was allowed to give",
-    "members.outside._join": "the operator's word about a claim",
     "members.outside._follow_claims": "the operator's word about a claim",
 }
 ROWS = {"Token", "Member", "Invitation"}
