@@ -108,7 +108,7 @@ def clean_moment(field: str, moment: datetime) -> datetime:
 
     :raises InvalidInput: if it has no time zone.
     """
-    if moment.tzinfo is None or moment.utcoffset() is None:
+    if moment.utcoffset() is None:
         raise InvalidInput(field, f"Give a time with its zone, like '{EXAMPLE_MOMENT}'.", InputCode.INVALID_FORMAT)
     try:
         return moment.astimezone(UTC)
