@@ -291,7 +291,7 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
                     "RuleError",
                     "ProductError",
                     "ServiceUnavailable",
-                    "Refusal",
+                    "UserError",
                     "NotFound",
                     "InvalidInput",
                     "Conflict",

@@ -114,13 +114,13 @@ CONFLICT_CURES = {
 """Code → what to do about it, for the references of all interfaces."""
 
 
-class Refusal(SpacekeyError):
+class UserError(SpacekeyError):
     """Root of the expected refusals. ``code`` is a stable word for machines, the message is for people."""
 
     code: str = "REFUSED"
 
 
-class NotFound(Refusal):
+class NotFound(UserError):
     """Refusal for an object that does not exist or is not the caller's to see: the two look the same."""
 
     code = "NOT_FOUND"
@@ -130,7 +130,7 @@ class NotFound(Refusal):
         self.what = what
 
 
-class Forbidden(Refusal):
+class Forbidden(UserError):
     """Refusal of a caller that lacks ``missing``, the smallest set of management scopes to add, sorted.
 
     :param reason: the reason, if no scope would help.
@@ -148,7 +148,7 @@ class Forbidden(Refusal):
         super().__init__(self.reason or (f"This needs more scopes: {names}." if names else "No role may do this."))
 
 
-class CredentialNotAllowed(Refusal):
+class CredentialNotAllowed(UserError):
     """Refusal of a valid caller whose kind of credential may not do this, whatever its scopes; says which kind may."""
 
     code = "FORBIDDEN"
@@ -172,7 +172,7 @@ class Fault:
         return self.path[0]
 
 
-class InvalidInput(Refusal):
+class InvalidInput(UserError):
     """Refusal of an input with one or more faults.
 
     ``faults`` has all of them; ``field`` and ``reason`` are those of the first.
@@ -242,7 +242,7 @@ class Faults:
         return True
 
 
-class ScopeNotAllowed(Refusal):
+class ScopeNotAllowed(UserError):
     """Refusal of a caller that tried to grant ``scopes`` that it does not hold itself, sorted.
 
     :param doing: what it tried with a token that already holds them, such as ``prolong``.
@@ -262,7 +262,7 @@ class ScopeNotAllowed(Refusal):
         super().__init__(reason)
 
 
-class PlanLimit(Refusal):
+class PlanLimit(UserError):
     """Refusal of something that the plan does not include."""
 
     code = "PLAN_LIMIT"
@@ -272,7 +272,7 @@ class PlanLimit(Refusal):
         self.plan = plan
 
 
-class Conflict(Refusal):
+class Conflict(UserError):
     """Refusal by an object whose state does not allow this.
 
     :param code: which state that is.
@@ -287,7 +287,7 @@ class Conflict(Refusal):
         self.successor_id = successor_id
 
 
-class PreconditionFailed(Refusal):
+class PreconditionFailed(UserError):
     """Refusal of a change that the client made conditional on the object's state, which is another one now."""
 
     code = "PRECONDITION_FAILED"
@@ -298,7 +298,7 @@ class PreconditionFailed(Refusal):
         )
 
 
-class SignInFailed(Refusal):
+class SignInFailed(UserError):
     """Refusal of a sign-in: an unknown name and a wrong password look the same."""
 
     code = "SIGN_IN_FAILED"
@@ -307,7 +307,7 @@ class SignInFailed(Refusal):
         super().__init__("The sign-in name or password is wrong.")
 
 
-class TooManyAttempts(Refusal):
+class TooManyAttempts(UserError):
     """Refusal until ``retry_after_seconds`` have passed."""
 
     code = "TOO_MANY_ATTEMPTS"

@@ -20,8 +20,8 @@ from spacekey.middleware.limits.rate_limiting import RateLimiting
 from spacekey.middleware.long_lived.recheck import RECHECK_SECONDS, ConnectionEnded, Rechecker
 from spacekey.middleware.long_lived.streams import WatchedWebSocket
 from spacekey.middleware.routing.policy import RoutePolicy, Undeclared
-from spacekey.middleware.routing.table import RuleKey
-from spacekey.middleware.rules.requirement import PUBLIC, Declaration
+from spacekey.middleware.routing.table import Rules
+from spacekey.middleware.rules.requirement import PUBLIC
 from spacekey.middleware.usage.meter import Metering
 from spacekey.middleware.verifiers.wrapper import as_verifier
 
@@ -110,7 +110,7 @@ class TokenMiddleware:
         on_refusal: ShapesRefusal | None = None,
         challenge: Mapping[str, str] | None = None,
         resolve_workspace: ResolveWorkspace | None = None,
-        rules: Mapping[RuleKey, Declaration] | None = None,
+        rules: Rules | None = None,
         undeclared: Undeclared = "deny",
         known_scopes: Collection[str] | None = None,
         limits: Limiter | RateLimiting | None = None,

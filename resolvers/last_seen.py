@@ -11,7 +11,7 @@ import logging
 from datetime import datetime
 
 from spacekey.domain.errors import ServiceUnavailable
-from spacekey.domain.refusal import Refusal
+from spacekey.domain.refusal import UserError
 from spacekey.models.engine.store import Store
 from spacekey.models.queries import users as user_queries
 from spacekey.models.tables.user import UserSession
@@ -64,7 +64,7 @@ class LastSeen:
                 async with store.changing() as session:
                     for digest in sorted(waiting):
                         await user_queries.touch_session(session, digest, waiting[digest])
-            except (ServiceUnavailable, Refusal) as error:
+            except (ServiceUnavailable, UserError) as error:
                 log.warning("could not store when sessions were last used: %s", error)
                 return
             except Exception:

@@ -18,7 +18,7 @@ from strawberry.extensions import MaskErrors
 from strawberry.utils.str_converters import to_camel_case
 
 from spacekey.domain.errors import ServiceUnavailable
-from spacekey.domain.refusal import Fault, Forbidden, InvalidInput, NotFound, Refusal
+from spacekey.domain.refusal import Fault, Forbidden, InvalidInput, NotFound, UserError
 
 log = logging.getLogger("spacekey.graphql")
 
@@ -60,7 +60,7 @@ def rate_limited(seconds: int) -> GraphQLError:
     return refused(RATE_LIMITED, message, retryAfterSeconds=seconds)
 
 
-def error_of(error: Refusal | ServiceUnavailable) -> GraphQLError:
+def error_of(error: UserError | ServiceUnavailable) -> GraphQLError:
     """Return the GraphQL error for a refusal that the field's result type does not include."""
     if isinstance(error, ServiceUnavailable):
         log.warning("cannot answer: %s", error)
@@ -98,7 +98,7 @@ def answering() -> Iterator[None]:
     """
     try:
         yield
-    except (Refusal, ServiceUnavailable) as error:
+    except (UserError, ServiceUnavailable) as error:
         raise error_of(error) from None
 
 
@@ -141,7 +141,7 @@ class MaskUnexpected(MaskErrors):
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
         """Return an error at the same place that tells nothing of the cause."""
         masked = super().anonymise_error(error)
-        if isinstance(error.original_error, ServiceUnavailable | Refusal):
+        if isinstance(error.original_error, ServiceUnavailable | UserError):
             known = error_of(error.original_error)
             masked.message, masked.extensions = known.message, known.extensions
         else:

@@ -9,7 +9,7 @@ from functools import cached_property
 from strawberry.dataloader import DataLoader
 
 from spacekey.domain.page import AuditFilter, Page, PageRequest, TokenOrder
-from spacekey.domain.refusal import NotFound, Refusal
+from spacekey.domain.refusal import NotFound, UserError
 from spacekey.models.tables.records import AuditRecord, InvitationRecord, MemberRecord, SpaceRecord, UserRecord
 from spacekey.models.tables.usage import UsageDay
 from spacekey.resolvers.access.authority import Authority, authorities_in
@@ -156,7 +156,7 @@ class Loaders:
     def tokens(self, asked: AskedTokens) -> DataLoader[tuple[str, str | None], Page[TokenView]]:
         """Return a page of the tokens of a workspace, or of its space. A refusal is raised when the page is awaited."""
 
-        async def load(places: list[tuple[str, str | None]]) -> Sequence[Page[TokenView] | Refusal]:
+        async def load(places: list[tuple[str, str | None]]) -> Sequence[Page[TokenView] | UserError]:
             return await token_lists(
                 self._system,
                 self._known,
@@ -173,7 +173,7 @@ class Loaders:
     def counts(self, asked: AskedCount) -> DataLoader[Place, TokenCount]:
         """Return the number of tokens of a workspace, or of its space."""
 
-        async def load(places: list[Place]) -> Sequence[TokenCount | Refusal]:
+        async def load(places: list[Place]) -> Sequence[TokenCount | UserError]:
             held = await self._held([workspace_id for workspace_id, _ in places])
             return await figures.token_counts(self._system, self._known, places, asked.search, asked.limit, held)
 
@@ -183,7 +183,7 @@ class Loaders:
     def quota(self) -> DataLoader[str, TokenQuota]:
         """Return how many tokens of a workspace count towards its plan."""
 
-        async def load(keys: list[str]) -> Sequence[TokenQuota | Refusal]:
+        async def load(keys: list[str]) -> Sequence[TokenQuota | UserError]:
             return await figures.token_quotas(self._system, self._known, keys, await self._held(keys))
 
         return DataLoader(load)
@@ -191,7 +191,7 @@ class Loaders:
     def workspace_usage(self, days: int) -> DataLoader[str, list[UsageDay]]:
         """Return the days with requests of a workspace, among the last ``days``."""
 
-        async def load(keys: list[str]) -> Sequence[list[UsageDay] | Refusal]:
+        async def load(keys: list[str]) -> Sequence[list[UsageDay] | UserError]:
             return await figures.workspace_usage(self._system, self._known, keys, days, await self._held(keys))
 
         return self._workspace_usage.setdefault(days, DataLoader(load))
@@ -203,7 +203,7 @@ class Loaders:
         """
         days, most = asked
 
-        async def load(keys: list[str]) -> Sequence[list[BusyToken] | Refusal]:
+        async def load(keys: list[str]) -> Sequence[list[BusyToken] | UserError]:
             return await figures.busiest_tokens(self._system, self._known, keys, days, most, await self._held(keys))
 
         return self._busiest.setdefault(asked, DataLoader(load))
@@ -211,7 +211,7 @@ class Loaders:
     def spaces(self, asked: AskedSpaces) -> DataLoader[str, Page[SpaceRecord]]:
         """Return a page of a workspace's spaces."""
 
-        async def load(keys: list[str]) -> Sequence[Page[SpaceRecord] | Refusal]:
+        async def load(keys: list[str]) -> Sequence[Page[SpaceRecord] | UserError]:
             return await space_lists(self._system, self._known, keys, asked.request, asked.text, await self._held(keys))
 
         return self._spaces.setdefault(asked, DataLoader(load))
@@ -219,7 +219,7 @@ class Loaders:
     def members(self, request: PageRequest) -> DataLoader[str, Page[tuple[MemberRecord, UserRecord]]]:
         """Return a page of a workspace's members."""
 
-        async def load(keys: list[str]) -> Sequence[Page[tuple[MemberRecord, UserRecord]] | Refusal]:
+        async def load(keys: list[str]) -> Sequence[Page[tuple[MemberRecord, UserRecord]] | UserError]:
             return await member_lists(self._system, self._known, keys, request, await self._held(keys))
 
         return self._members.setdefault(request, DataLoader(load))
@@ -227,7 +227,7 @@ class Loaders:
     def invitations(self, request: PageRequest) -> DataLoader[str, Page[InvitationRecord]]:
         """Return a page of a workspace's invitations."""
 
-        async def load(keys: list[str]) -> Sequence[Page[InvitationRecord] | Refusal]:
+        async def load(keys: list[str]) -> Sequence[Page[InvitationRecord] | UserError]:
             return await invitation_lists(self._system, self._known, keys, request, await self._held(keys))
 
         return self._invitations.setdefault(request, DataLoader(load))
@@ -235,7 +235,7 @@ class Loaders:
     def events(self, asked: AskedEvents) -> DataLoader[str, Page[AuditRecord]]:
         """Return a page of a workspace's audit log."""
 
-        async def load(keys: list[str]) -> Sequence[Page[AuditRecord] | Refusal]:
+        async def load(keys: list[str]) -> Sequence[Page[AuditRecord] | UserError]:
             return await audit_lists(
                 self._system, self._known, keys, asked.request, asked.where, await self._held(keys)
             )

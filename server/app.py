@@ -21,7 +21,7 @@ from spacekey.domain.authentication import AuthenticationResult, Rejected
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.network import client_address
 from spacekey.domain.principal import Limit
-from spacekey.domain.refusal import Refusal
+from spacekey.domain.refusal import UserError
 from spacekey.domain.scope import MANAGEMENT_SCOPES, OPERATOR_SCOPES
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.limits.anonymous import AnonymousWork
@@ -91,7 +91,7 @@ def build_app(
         routes=routes,
         middleware=_middleware(settings, parts),
         exception_handlers={
-            Refusal: on_expected,
+            UserError: on_expected,
             ServiceUnavailable: on_expected,
             BadBody: on_expected,
             HTTPException: on_http_exception,

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
         InvalidInput,
         NotFound,
         PlanLimit,
-        Refusal,
         ScopeNotAllowed,
+        UserError,
     )
     from spacekey.domain.rule import Rule, all_of, any_of
     from spacekey.domain.secret import Secret
@@ -77,7 +77,6 @@ __all__ = [
     "ProductError",
     "RateLimiting",
     "Reason",
-    "Refusal",
     "RefusalFlood",
     "Rejected",
     "RequestAuth",
@@ -90,6 +89,7 @@ __all__ = [
     "TokenMiddleware",
     "Unavailable",
     "UsageCollector",
+    "UserError",
     "Verdict",
     "all_of",
     "any_of",
@@ -118,7 +118,7 @@ _MODULES = {
         "InvalidInput",
         "NotFound",
         "PlanLimit",
-        "Refusal",
+        "UserError",
         "ScopeNotAllowed",
     ),
     "domain.rule": ("Rule", "all_of", "any_of"),

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Respons
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.requests import HTTPConnection
 
-from spacekey import Actor, Keys, NotFound, Principal, Refusal, TokenMiddleware, public
+from spacekey import Actor, Keys, NotFound, Principal, TokenMiddleware, UserError, public
 from spacekey.keys import Workspace
 from spacekey.middleware.fastapi import RequireScopes, declare_docs
 from spacekey.server.identity import HostSession, Identity, Person
@@ -37,7 +37,7 @@ def make_app(keys: Keys, people: People, portal: Portal | None = None) -> FastAP
 
     app = FastAPI(title="Harbor", lifespan=lifespan)
     app.include_router(router)
-    app.add_exception_handler(Refusal, on_refusal)
+    app.add_exception_handler(UserError, on_refusal)
     app.add_middleware(TokenMiddleware, verifier=keys.verifier, realm="harbor")
     declare_docs(app, public)
     app.state.keys, app.state.people, app.state.portal = keys, people, portal

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -20,14 +19,13 @@ from spacekey.middleware.rules.requirement import (
     OPTIONAL,
     PUBLIC,
     Access,
-    Declaration,
     Requirement,
     combined,
 )
 
 from .guards import RouteGuard, guard_of, unguarded
 from .routes import ANY, Holder, RouteScan, RouteSnapshot, RouteTarget, own_middleware, routes_as_usual
-from .table import RuleKey, RuleTable, rules_for
+from .table import Rules, RuleTable, rules_for
 
 Undeclared: TypeAlias = Literal["deny", "optional", "ignore"]
 """How routes are treated that declare nothing."""
@@ -53,7 +51,7 @@ class RoutePolicy:
     def __init__(
         self,
         holder: Holder,
-        rules: Mapping[RuleKey, Declaration],
+        rules: Rules,
         undeclared: Undeclared,
         known_scopes: frozenset[str] | None,
     ) -> None:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from spacekey.domain.errors import RuleError
 from spacekey.domain.suggest import did_you_mean
-from spacekey.middleware.rules.requirement import Access, access_from
+from spacekey.middleware.rules.requirement import Access, Declaration, access_from
 
 from .routes import ANY, RouteTarget
 
@@ -17,6 +17,9 @@ BELOW = "/**"
 
 RuleKey: TypeAlias = "tuple[str, str] | str"
 """(method, path template), (method, pattern) or the name of a route."""
+
+Rules: TypeAlias = Mapping[tuple[str, str], Declaration] | Mapping[str, Declaration] | Mapping[RuleKey, Declaration]
+"""Rule table as an app writes it."""
 
 
 @dataclass(slots=True)

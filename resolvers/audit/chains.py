@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.errors import ServiceUnavailable
-from spacekey.domain.refusal import Refusal
+from spacekey.domain.refusal import UserError
 from spacekey.models.queries import audit as audit_queries
 from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
 from spacekey.resolvers.system import System
@@ -89,7 +89,7 @@ async def keep_writing_checkpoints(system: System) -> None:
         await asyncio.sleep(CHECKPOINT_SECONDS)
         try:
             await write_checkpoints(system)
-        except (ServiceUnavailable, Refusal) as error:
+        except (ServiceUnavailable, UserError) as error:
             log.warning("could not write a checkpoint of the audit log: %s", error)
         except Exception:
             # A bug in one round must not end the task that writes all later checkpoints.

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from spacekey.domain.actor import Actor, ActorKind
 from spacekey.domain.authentication import Reason, Rejected
 from spacekey.domain.errors import ServiceUnavailable
-from spacekey.domain.refusal import Refusal
+from spacekey.domain.refusal import UserError
 from spacekey.models.queries import tokens as token_queries
 from spacekey.resolvers.access.caller import RequestFacts
 from spacekey.resolvers.system import System
@@ -115,7 +115,7 @@ class RefusalLog:
             noted = self._waiting.popleft()
             try:
                 await self._write(noted)
-            except (ServiceUnavailable, Refusal) as error:
+            except (ServiceUnavailable, UserError) as error:
                 # Forgotten, so that the next refusal is tried again.
                 self._noted.pop(noted.key, None)
                 self.lost += 1

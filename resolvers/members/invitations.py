@@ -16,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.actor import Actor, ActorKind
 from spacekey.domain.ids import INVITATION, USER, id_prefix, new_id
 from spacekey.domain.network import network_of
-from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound, Refusal
+from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, NotFound, UserError
 from spacekey.domain.secret import Secret, opaque_secret
 from spacekey.models.queries import users as invitation_queries
 from spacekey.models.queries import users as user_queries
@@ -203,7 +203,7 @@ async def is_in_force(session: AsyncSession, system: System, invitation: Invitat
             return False
         authority.require("members:write")
         check_strengthening(authority, None, role_power([invitation.role]), system.clock())
-    except Refusal:
+    except UserError:
         return False
     return True
 

@@ -19,7 +19,7 @@ from datetime import timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, Refusal
+from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, UserError
 from spacekey.models.queries import idempotency as key_queries
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.tables.idempotency import IdempotencyKey
@@ -39,7 +39,7 @@ CREATE = "create"
 ROTATE = "rotate"
 
 
-class Replayed(Refusal):
+class Replayed(UserError):
     """Refusal to create a token again: an earlier request with the same key created ``view``."""
 
     code = "ALREADY_CREATED"

@@ -17,7 +17,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.key_format import ROW_BYTES_MAX, KeyFormat
-from spacekey.domain.refusal import Fault, Faults, InputCode, InvalidInput, Refusal
+from spacekey.domain.refusal import Fault, Faults, InputCode, InvalidInput, UserError
 from spacekey.domain.secret import PREFIX_LENGTH
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.unset import UNSET, Unset
@@ -78,7 +78,7 @@ class ImportedRow:
     outcome: ImportOutcome
     name: str | None = None
     token_id: str | None = None
-    refusal: Refusal | None = None
+    refusal: UserError | None = None
 
 
 async def import_keys(
@@ -109,7 +109,7 @@ async def import_keys(
             if isinstance(key, InvalidInput):
                 raise key
             yield await _import(used, caller, workspace_id, format_, key, number, seen if dry_run else set())
-        except Refusal as refusal:
+        except UserError as refusal:
             name = key.name if isinstance(key, ImportedKey) else None
             yield ImportedRow(number, ImportOutcome.REFUSED, name, refusal=refusal)
 

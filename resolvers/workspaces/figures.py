@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
-from spacekey.domain.refusal import InputCode, InvalidInput, NotFound, Refusal
+from spacekey.domain.refusal import InputCode, InvalidInput, NotFound, UserError
 from spacekey.models.engine.reading import Reader
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import usage as usage_queries
@@ -27,7 +27,7 @@ from spacekey.resolvers.tokens.view import TokenView
 from .lists import Held, Place, known_authorities, readable_places
 
 T = TypeVar("T")
-Figure: TypeAlias = T | Refusal
+Figure: TypeAlias = T | UserError
 
 COUNT_MAX = 10_000
 """Number up to which tokens are counted."""

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 from spacekey.domain.external import clean_external_id
 from spacekey.domain.ids import SPACE, id_prefix
 from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest, TokenOrder
-from spacekey.domain.refusal import Forbidden, InputCode, InvalidInput, NotFound, Refusal
+from spacekey.domain.refusal import Forbidden, InputCode, InvalidInput, NotFound, UserError
 from spacekey.models.engine.reading import Reader
 from spacekey.models.queries import audit as audit_queries
 from spacekey.models.queries import tokens as token_queries
@@ -37,7 +37,7 @@ from spacekey.resolvers.tokens.view import TokenView
 from spacekey.resolvers.validation import NAME_LENGTH_MAX, clean_actor_id, clean_moment, is_slug, unknown
 
 T = TypeVar("T")
-Listed: TypeAlias = Page[T] | Refusal
+Listed: TypeAlias = Page[T] | UserError
 Held: TypeAlias = Mapping[str, Authority | None]
 Place: TypeAlias = tuple[str, str | None]
 """Workspace id, and the id of one of its spaces or None."""
@@ -405,7 +405,7 @@ async def known_authorities(system: System, caller: Caller, places: Iterable[Pla
 
 def readable_places(
     held: Held, places: Sequence[Place], *scopes: str, whole: bool = False, mixed: bool = False
-) -> tuple[dict[int, Refusal], dict[int, tuple[Authority, str | None]]]:
+) -> tuple[dict[int, UserError], dict[int, tuple[Authority, str | None]]]:
     """Decide which of these places the caller may read.
 
     :param whole: whether it takes the whole workspace, which a space token does not see.
@@ -413,7 +413,7 @@ def readable_places(
         person's tokens does not see.
     :return: the refusals by number, and the caller's authority by number with the space that it sees, or None.
     """
-    refusals: dict[int, Refusal] = {}
+    refusals: dict[int, UserError] = {}
     allowed: dict[int, tuple[Authority, str | None]] = {}
     for number, (workspace_id, space_id) in enumerate(places):
         authority = held.get(workspace_id)
@@ -456,7 +456,7 @@ async def _lists(
         else:
             try:
                 answers[workspace_id] = await of_space_token(workspace_id)
-            except Refusal as error:
+            except UserError as error:
                 answers[workspace_id] = error
     if readable:
         pages = await system.store.read(lambda reader: read(reader, readable))

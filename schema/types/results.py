@@ -180,13 +180,13 @@ async def answered(
         return await doing()
     except ServiceUnavailable as error:
         raise error_of(error) from None
-    except domain.Refusal as error:
+    except domain.UserError as error:
         if isinstance(error, Replayed) and replayed is not None:
             return replayed(error)
         return error_value(error)
 
 
-def error_value(error: domain.Refusal) -> AnyRefusal:
+def error_value(error: domain.UserError) -> AnyRefusal:
     """Return an expected refusal as a member of a result.
 
     :raises GraphQLError: for missing scopes or another kind of credential, with a code.

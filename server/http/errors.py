@@ -20,10 +20,10 @@ from spacekey.domain.refusal import (
     NotFound,
     PlanLimit,
     PreconditionFailed,
-    Refusal,
     ScopeNotAllowed,
     SignInFailed,
     TooManyAttempts,
+    UserError,
 )
 from spacekey.middleware import responses
 from spacekey.middleware.responses import problem
@@ -45,7 +45,7 @@ _FIELDS = {
 """A resolver's name of a field → the name in REST."""
 
 
-def response_to(error: Refusal | ServiceUnavailable | BadBody, *, member: bool = False) -> Response:
+def response_to(error: UserError | ServiceUnavailable | BadBody, *, member: bool = False) -> Response:
     """Return the problem document for an expected refusal, an outage or an unreadable body.
 
     :param member: whether the caller is a signed-in member, and not a token.
@@ -92,7 +92,7 @@ async def on_expected(request: Request, error: Exception) -> Response:
     """Handle the exceptions of :func:`response_to`, as Starlette's exception handler."""
     if isinstance(error, ServiceUnavailable):
         log.warning("cannot answer: %s", error)
-    if isinstance(error, Refusal | ServiceUnavailable | BadBody):
+    if isinstance(error, UserError | ServiceUnavailable | BadBody):
         asking = request.scope.get("user")
         return response_to(error, member=isinstance(asking, Principal) and asking.kind is Kind.MEMBER)
     raise error

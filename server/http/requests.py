@@ -29,7 +29,7 @@ from starlette.requests import Request
 
 from spacekey.domain.ids import id_prefix
 from spacekey.domain.page import Page
-from spacekey.domain.refusal import Fault, InputCode, InvalidInput, NotFound, Refusal
+from spacekey.domain.refusal import Fault, InputCode, InvalidInput, NotFound, UserError
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.unset import Unset
 from spacekey.resolvers.tokens.idempotency import KEY_LENGTH_MAX
@@ -170,13 +170,13 @@ def following_page(request: Request, page: Page[Any]) -> tuple[str | None, dict[
     return page.cursors[-1], {"Link": f'<?{urlencode([*kept, ("after", page.cursors[-1])])}>; rel="next"'}
 
 
-def one_figure(figures: Sequence[T | Refusal]) -> T:
+def one_figure(figures: Sequence[T | UserError]) -> T:
     """Return the one figure that was asked for.
 
     :raises Refusal: if it was refused.
     """
     (found,) = figures
-    if isinstance(found, Refusal):
+    if isinstance(found, UserError):
         raise found
     return found
 

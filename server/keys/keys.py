@@ -52,7 +52,7 @@ class Keys:
         print(issued.secret.reveal())
 
     Refusals are raised: ``NotFound``, ``InvalidInput``, ``Conflict``, ``PlanLimit``, ``ScopeNotAllowed``, all of them
-    ``Refusal``, with a ``code`` and words for people. ``ServiceUnavailable`` is a database that does not answer.
+    ``UserError``, with a ``code`` and words for people. ``ServiceUnavailable`` is a database that does not answer.
 
     :param database_url: as in ``SPACEKEY_DATABASE_URL``; for PostgreSQL, the primary's.
     :param products: the product files, or products that were loaded already. Workspaces of other products do not exist

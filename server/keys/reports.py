@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from spacekey.domain.page import AuditFilter
-from spacekey.domain.refusal import Refusal
+from spacekey.domain.refusal import UserError
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.tokens.usage import checked_days, unused_scopes, usage_by_day
 from spacekey.resolvers.workspaces.figures import busiest_tokens, token_quotas, workspace_usage
@@ -62,7 +62,7 @@ class Usage:
         """
         system = await self._inside.system()
         [found] = await workspace_usage(system, caller(workspace=workspace), [workspace_id(workspace)], days)
-        if isinstance(found, Refusal):
+        if isinstance(found, UserError):
             raise found
         return [day_of(one) for one in found]
 
@@ -74,7 +74,7 @@ class Usage:
         """
         system = await self._inside.system()
         [found] = await busiest_tokens(system, caller(workspace=workspace), [workspace_id(workspace)], days, most)
-        if isinstance(found, Refusal):
+        if isinstance(found, UserError):
             raise found
         return [TokenUsage(token_of(one.view), one.usage.allowed, one.usage.denied, one.usage.limited) for one in found]
 
@@ -96,7 +96,7 @@ class Usage:
         """
         system = await self._inside.system()
         [found] = await token_quotas(system, caller(workspace=workspace), [workspace_id(workspace)])
-        if isinstance(found, Refusal):
+        if isinstance(found, UserError):
             raise found
         return TokenQuota(found.used, found.most)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 import spacekey
-from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, Refusal
+from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, UserError
 from spacekey.schema.types import results
 from support.pages import ROOT
 
@@ -55,7 +55,7 @@ def _rest_codes() -> set[tuple[str, str]]:
 
 def _graphql_codes() -> set[str]:
     """The codes of GraphQL errors: arguments of ``refused`` and ``coded``, extensions, and refusals of queries."""
-    found = {kind.code for kind in Refusal.__subclasses__()} - UNIONS_ONLY - REST_ONLY
+    found = {kind.code for kind in UserError.__subclasses__()} - UNIONS_ONLY - REST_ONLY
     for tree, module in _modules():
         calls = [call for call in _calls(tree) if isinstance(call.func, ast.Name)]
         coded = [call.args[0] for call in calls if _name(call) == "refused"]
@@ -117,7 +117,7 @@ def test_every_code_has_a_meaning_and_a_cure() -> None:
 
 def test_the_graphql_codes_of_results_are_those_of_rest_in_capitals() -> None:
     kinds = (
-        {kind.code for kind in Refusal.__subclasses__()} - {"CONFLICT", "INSUFFICIENT_SCOPE", "FORBIDDEN"} - REST_ONLY
+        {kind.code for kind in UserError.__subclasses__()} - {"CONFLICT", "INSUFFICIENT_SCOPE", "FORBIDDEN"} - REST_ONLY
     )
     assert {one.name for one in results.ErrorCode} == kinds | {code.name for code in ConflictCode}
     assert all(one.name == one.value for one in results.ErrorCode)
@@ -126,5 +126,5 @@ def test_the_graphql_codes_of_results_are_those_of_rest_in_capitals() -> None:
 def test_every_refusal_of_the_python_package_is_there_with_its_code() -> None:
     listed = dict(re.findall(r"^- `(\w+)`, (?:`(\w+)`|a `ConflictCode`)", PAGE.split("## Python")[1], re.MULTILINE))
     public = {name: getattr(spacekey, name) for name in spacekey.__all__}
-    raised = {name: one for name, one in public.items() if isinstance(one, type) and issubclass(one, Refusal)}
-    assert listed == {name: "" if one is Conflict else one.code for name, one in raised.items() if one is not Refusal}
+    raised = {name: one for name, one in public.items() if isinstance(one, type) and issubclass(one, UserError)}
+    assert listed == {name: "" if one is Conflict else one.code for name, one in raised.items() if one is not UserError}

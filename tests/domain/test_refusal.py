@@ -20,9 +20,9 @@ from spacekey.domain.refusal import (
     InvalidInput,
     NotFound,
     PlanLimit,
-    Refusal,
     ScopeNotAllowed,
     TooManyAttempts,
+    UserError,
 )
 from support.pages import ROOT
 
@@ -45,7 +45,7 @@ from support.pages import ROOT
         (TooManyAttempts(30), "TOO_MANY_ATTEMPTS", "Too many attempts. Try again in 30 seconds."),
     ],
 )
-def test_code_and_message(refusal: Refusal, code: str, message: str) -> None:
+def test_code_and_message(refusal: UserError, code: str, message: str) -> None:
     assert refusal.code == code
     assert str(refusal) == message
     assert isinstance(refusal, SpacekeyError)
@@ -70,13 +70,13 @@ def test_unknown_and_foreign_read_the_same() -> None:
 
 
 def test_each_refusal_has_its_own_code() -> None:
-    kinds: list[type[Refusal]] = [Refusal, *Refusal.__subclasses__()]
+    kinds: list[type[UserError]] = [UserError, *UserError.__subclasses__()]
     assert len({kind.code for kind in kinds}) == len(kinds) >= 8
 
 
 def test_an_outage_is_no_refusal() -> None:
     outage = ServiceUnavailable("the store is away", retry_after_seconds=3)
-    assert not isinstance(outage, Refusal)
+    assert not isinstance(outage, UserError)
     assert outage.retry_after_seconds == 3
     assert ServiceUnavailable("the store is away").retry_after_seconds == 1
 

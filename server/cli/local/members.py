@@ -7,7 +7,7 @@ from functools import partial
 
 from spacekey.domain.ids import USER, id_prefix
 from spacekey.domain.page import Page, PageRequest
-from spacekey.domain.refusal import Refusal
+from spacekey.domain.refusal import UserError
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.records import AnyInvitation, InvitationRecord
 from spacekey.models.tables.user import User
@@ -139,7 +139,7 @@ class LocalMembers:
 
     async def _waiting(self, home: Workspace, request: PageRequest) -> Page[InvitationRecord]:
         [page] = await invitation_lists(self._system, operator(), [home.id], request)
-        if isinstance(page, Refusal):
+        if isinstance(page, UserError):
             raise page
         return page
 

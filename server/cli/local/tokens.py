@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, M
 from spacekey.domain.authentication import Authenticated, Rejected
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.page import PAGE_SIZE_MAX, PageRequest, TokenOrder
-from spacekey.domain.refusal import InvalidInput, Refusal
+from spacekey.domain.refusal import InvalidInput, UserError
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET
@@ -98,14 +98,14 @@ class LocalTokens:
         home = await workspace_called(system, workspace)
         space_id = None if space is None else (await space_called(system, space, home)).id
         [found] = await token_counts(system, operator(), [(home.id, space_id)], TokenSearch(**conditions))
-        if isinstance(found, Refusal):
+        if isinstance(found, UserError):
             raise found
         return {"count": found.count, "precision": found.precision.value}
 
     async def quota(self, workspace: str) -> Facts:
         home = await workspace_called(self._system, workspace)
         [found] = await token_quotas(self._system, operator(), [home.id])
-        if isinstance(found, Refusal):
+        if isinstance(found, UserError):
             raise found
         return {"used": found.used, "max": found.most}
 

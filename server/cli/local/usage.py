@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from spacekey.domain.refusal import Refusal
+from spacekey.domain.refusal import UserError
 from spacekey.models.tables.usage import UsageDay
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.list import token_view
@@ -29,14 +29,14 @@ class LocalUsage:
     async def of_workspace(self, workspace: str, days: int) -> list[Facts]:
         home = await workspace_called(self._system, workspace)
         [usage] = await workspace_usage(self._system, operator(), [home.id], days)
-        if isinstance(usage, Refusal):
+        if isinstance(usage, UserError):
             raise usage
         return _days(usage)
 
     async def busiest(self, workspace: str, days: int, most: int) -> list[Facts]:
         home = await workspace_called(self._system, workspace)
         [found] = await busiest_tokens(self._system, operator(), [home.id], days, most)
-        if isinstance(found, Refusal):
+        if isinstance(found, UserError):
             raise found
         return [
             {

@@ -166,7 +166,7 @@ class Client:
                 missing = {
                     scope for one in errors for scope in (one.get("extensions") or {}).get("missingScopes") or ()
                 }
-                raise Forbidden(missing, message)
+                raise Forbidden(missing) if missing else Forbidden((), message)
             case "RATE_LIMITED":
                 raise _too_many(str(facts.get("retryAfterSeconds", "")))
             case "UNAVAILABLE":

@@ -96,7 +96,13 @@ def a_service_secret(**given: Any) -> ServiceSecret:
 
 
 def a_portal_session(**given: Any) -> PortalSession:
-    facts = {"digest": bytes(32), "id": "pts_1", "workspace_id": "ws_1", "person_id": "user-7", "person_name": "Ada"}
+    facts: dict[str, Any] = {
+        "digest": bytes(32),
+        "id": "pts_1",
+        "workspace_id": "ws_1",
+        "person_id": "user-7",
+        "person_name": "Ada",
+    }
     facts |= {"grants": [], "scopes": [], "own_tokens": True, "origins": [], "service_id": "svc_1"}
     return PortalSession(**{**facts, "created_at": NOW, "expires_at": NOW, **given})
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spacekey.domain.product import Plan
-from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound, PlanLimit, Refusal, ScopeNotAllowed
+from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound, PlanLimit, ScopeNotAllowed, UserError
 from spacekey.models.engine.store import Store
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.access.authority import authority_in
@@ -280,7 +280,7 @@ async def _climb(database_url: str, held: list[str], moves: list[tuple[str, list
             caller = callers[pick % len(callers)]
             try:
                 await _move(world, workspace, caller, move, scopes, tokens, callers)
-            except Refusal:
+            except UserError:
                 continue
         for token_id in tokens:
             assert (await token_view(world.system, OPERATOR, token_id)).scopes <= ceiling

@@ -24,7 +24,7 @@ from sqlmodel import select
 
 from spacekey import resolvers
 from spacekey.domain.product import Plan
-from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, PlanLimit, Refusal, ScopeNotAllowed
+from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, PlanLimit, ScopeNotAllowed, UserError
 from spacekey.domain.unset import UNSET
 from spacekey.models.engine.store import Store
 from spacekey.models.tables.token import Token
@@ -564,7 +564,7 @@ class Climbing(RuleBasedStateMachine):
         given, refused = None, False
         try:
             given = self.run(work())
-        except Refusal:
+        except UserError:
             refused = True
         after, _ = self.run(self.state())
         if refused:

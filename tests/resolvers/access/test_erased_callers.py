@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from spacekey.domain.refusal import Refusal
+from spacekey.domain.refusal import UserError
 from spacekey.models.engine.store import Store
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.access.caller import MemberCaller
@@ -70,7 +70,7 @@ async def test_who_is_erased_can_do_nothing_more(store: Store, doing: str) -> No
     assert isinstance(invited, Invited)
     await erase_user(world.system, OPERATOR, eve.id)
     before = await snapshot(store)
-    with pytest.raises(Refusal):
+    with pytest.raises(UserError):
         await REFUSED[doing](world, home, eve, invited.invitation.reveal())
     assert await snapshot(store) == before
     assert await own_sessions(world.system, eve, None) == []
@@ -85,5 +85,5 @@ async def test_who_is_erased_changes_no_password_and_does_not_sign_in(store: Sto
         sign_in(world.system, FACTS, email="eve@example.com", password=PASSWORD),
         sign_in(world.system, FACTS, email=eve.id, password=PASSWORD),
     ):
-        with pytest.raises(Refusal):
+        with pytest.raises(UserError):
             await attempt

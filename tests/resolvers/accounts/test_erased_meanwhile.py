@@ -17,7 +17,7 @@ import pytest_asyncio
 from sqlalchemy import event, text
 from sqlalchemy.util import await_only
 
-from spacekey.domain.refusal import Conflict, NotFound, Refusal
+from spacekey.domain.refusal import Conflict, NotFound, UserError
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import POSTGRESQL, Store
 from spacekey.models.tables.workspace import Workspace
@@ -198,7 +198,7 @@ async def test_no_name_of_a_person_comes_back_after_their_erasure(store: Store, 
         number += 1
         at = await scene(world, home, other, number)
         meanwhile, made = Meanwhile(store, elsewhere, number, partial(erase_user, erasing, OPERATOR, at.eve.id)), None
-        with meanwhile, suppress(Refusal):
+        with meanwhile, suppress(UserError):
             made = await DOING[doing](at)
         if meanwhile.erasing is not None:
             with suppress(Conflict):  # they joined a workspace at this moment

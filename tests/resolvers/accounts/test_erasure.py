@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from spacekey.domain.refusal import Conflict, NotFound, Refusal
+from spacekey.domain.refusal import Conflict, NotFound, UserError
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.queries.audit import audit_events
 from spacekey.models.tables.audit import SYSTEM_CHAIN
@@ -65,7 +65,7 @@ async def test_no_name_or_address_is_left_and_every_chain_verifies(store: Store)
     assert reports[SYSTEM_CHAIN].erased > 0
     view = await token_view(world.system, OPERATOR, token)
     assert (view.token.created_by.id, view.token.created_by.name, view.status) == (eve, "", "active")
-    with pytest.raises(Refusal):
+    with pytest.raises(UserError):
         await sign_in(world.system, FACTS, email=ADDRESS, password=PASSWORD)
     async with store.reading() as session:
         last = [event async for event in audit_events(session, SYSTEM_CHAIN, "user.erase")][-1]

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from spacekey.domain.actor import UNKNOWN_PERSON_ID
 from spacekey.domain.page import Page, PageRequest
-from spacekey.domain.refusal import Refusal
+from spacekey.domain.refusal import UserError
 from spacekey.models.engine.store import SQLITE, Store
 from spacekey.models.queries.audit import audit_events
 from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditEvent
@@ -153,9 +153,9 @@ async def test_a_refused_change_leaves_no_row(store: Store) -> None:
     here = await scene(store)
     before = await snapshot(store)
     stranger = TokenCaller(here.token, "t", here.workspace.id, FACTS)
-    with pytest.raises(Refusal):
+    with pytest.raises(UserError):
         await revoke_tokens(here.system, stranger, [here.token])
-    with pytest.raises(Refusal):
+    with pytest.raises(UserError):
         await update_token(here.system, here.owner, here.token, TokenChanges(name="ok", grants=("nothing",)))
     assert await snapshot(store) == before
 
@@ -185,7 +185,7 @@ async def test_a_failed_sign_in_is_a_denied_row_without_what_was_typed(store: St
     here = await scene(store)
     typed = "seven wooden boots at noon"
     for email in (here.owner.name, typed):
-        with pytest.raises(Refusal):
+        with pytest.raises(UserError):
             await sign_in(here.system, FACTS, email=email, password=typed)
     known, unknown = (await events(store, SYSTEM_CHAIN))[-2:]
     assert (known.outcome, known.actor_id) == ("denied", here.owner.id)

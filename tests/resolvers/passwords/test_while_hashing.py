@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from argon2 import PasswordHasher
 
-from spacekey.domain.refusal import InvalidInput, Refusal
+from spacekey.domain.refusal import InvalidInput, UserError
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.resolvers.accounts.erasure import erase_user
@@ -67,7 +67,7 @@ async def test_who_is_erased_while_a_password_is_hashed_stays_erased(store: Stor
         left.update(await snapshot(store))
 
     world.system = replace(world.system, passwords=Meanwhile(erased))
-    with pytest.raises(Refusal):
+    with pytest.raises(UserError):
         await SETTING[setting](world, eve, NEW)
     assert left
     assert await snapshot(store) == left
@@ -139,7 +139,7 @@ async def test_a_name_of_ones_own_proven_address_stays(store: Store) -> None:
     world = make_world(store)
     holder, other = await world.user("holder@example.com"), await world.user("other@example.com")
     await update_account(world.system, other, email="holder@example.com")
-    with pytest.raises(Refusal):
+    with pytest.raises(UserError):
         await prove_email(world.system, OPERATOR, other.id)
     assert (await own_account(world.system, holder)).sign_in_name == "holder@example.com"
 

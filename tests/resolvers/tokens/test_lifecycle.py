@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 from spacekey.domain.authentication import Authenticated, Rejected
 from spacekey.domain.page import PageRequest, TokenOrder
 from spacekey.domain.product import Plan
-from spacekey.domain.refusal import Refusal
+from spacekey.domain.refusal import UserError
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import Store
 from spacekey.models.queries import tokens as token_queries
@@ -116,7 +116,7 @@ class TokenLife(RuleBasedStateMachine):
         given, refusal = None, None
         try:
             given = self.run(work)
-        except Refusal as error:
+        except UserError as error:
             refusal = error
         assert (None if refusal is None else type(refusal).__name__) == expected, repr(refusal)
         return given

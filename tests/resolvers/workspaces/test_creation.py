@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.refusal import Forbidden, InvalidInput, Refusal
+from spacekey.domain.refusal import Forbidden, InvalidInput, UserError
 from spacekey.models.engine.store import Store
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.access.caller import MemberCaller
@@ -43,7 +43,7 @@ async def test_a_person_owns_as_many_as_the_settings_say_however_they_ask(store:
     answers = await asyncio.gather(*asked, return_exceptions=True)
     owned = [one for one in answers if isinstance(one, Workspace)]
     assert len(owned) == 2
-    assert all(isinstance(one, Workspace | Refusal) for one in answers)
+    assert all(isinstance(one, Workspace | UserError) for one in answers)
     assert "You own 2 workspaces already" in str(next(one for one in answers if isinstance(one, Forbidden)))
     await made(system, bob, "bob-1")  # counted for each person
     await delete_workspace(system, OPERATOR, owned[0].id)

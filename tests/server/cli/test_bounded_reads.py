@@ -115,7 +115,10 @@ async def filled(store: Store) -> str:
     await add(store, *(a_space(home) for _ in range(ROWS)), *(a_token(home) for _ in range(ROWS)))
     await add(
         store,
-        *(Service(id=f"svc_{number}", name=f"s-{number}", product="emit", created_at=NOW) for number in range(ROWS)),
+        *(
+            Service(id=f"svc_{number}", name=f"s-{number}", product="emit", scopes=[], created_at=NOW)
+            for number in range(ROWS)
+        ),
     )
     await add(store, *(member(home.id, one) for one in people))
     return home.id

@@ -15,7 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from spacekey.domain.clock import utc_now
-from spacekey.domain.refusal import Conflict, InvalidInput, Refusal
+from spacekey.domain.refusal import Conflict, InvalidInput, UserError
 from spacekey.models.engine.store import Store
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.resolvers.access.caller import Caller, MemberCaller, Operator
@@ -253,5 +253,5 @@ async def test_reserved_words_are_no_slugs_of_new_workspaces(store: Store) -> No
     assert await snapshot(store) == before
     one = await world.workspace("guard")
     for slug in ("system", "admin"):
-        with pytest.raises(Refusal, match="reserved"):
+        with pytest.raises(UserError, match="reserved"):
             await update_workspace(world.system, OPERATOR, one.id, WorkspaceChanges(slug=slug))

@@ -19,15 +19,15 @@ from spacekey.domain.refusal import (
     NotFound,
     PlanLimit,
     PreconditionFailed,
-    Refusal,
     ScopeNotAllowed,
     SignInFailed,
     TooManyAttempts,
+    UserError,
 )
 from spacekey.server.http.errors import response_to
 from spacekey.server.http.requests import BadBody
 
-TABLE: list[tuple[Refusal | ServiceUnavailable | BadBody, int, str, dict[str, object]]] = [
+TABLE: list[tuple[UserError | ServiceUnavailable | BadBody, int, str, dict[str, object]]] = [
     (NotFound("token"), 404, "not_found", {"what": "token"}),
     (Forbidden(["b", "a"]), 403, "insufficient_scope", {"missing_scopes": ["a", "b"]}),
     (
@@ -71,7 +71,7 @@ TABLE: list[tuple[Refusal | ServiceUnavailable | BadBody, int, str, dict[str, ob
 
 @pytest.mark.parametrize(("error", "status", "code", "members"), TABLE)
 def test_each_refusal_is_a_problem_with_its_status(
-    error: Refusal | ServiceUnavailable | BadBody, status: int, code: str, members: dict[str, object]
+    error: UserError | ServiceUnavailable | BadBody, status: int, code: str, members: dict[str, object]
 ) -> None:
     response = response_to(error)
     document = _document(response)
@@ -83,10 +83,10 @@ def test_each_refusal_is_a_problem_with_its_status(
 
 
 def test_the_table_names_every_refusal_there_is() -> None:
-    assert {type(error) for error, *_ in TABLE if isinstance(error, Refusal)} == {
+    assert {type(error) for error, *_ in TABLE if isinstance(error, UserError)} == {
         one
         for one in vars(refusal).values()
-        if isinstance(one, type) and issubclass(one, Refusal) and one is not Refusal
+        if isinstance(one, type) and issubclass(one, UserError) and one is not UserError
     }
 
 

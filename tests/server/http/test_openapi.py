@@ -84,6 +84,7 @@ def test_every_operation_says_how_it_may_be_refused_before_it_begins(tmp_path: A
         if isinstance(route, Route)
         for method in route.methods or ()
     }
+    services = {(each.method, each.path): each.service_scopes for each in OPERATIONS}
     for (method, path), operation in _operations():
         rule = rules[method.upper(), path]
         answers, needs = operation["responses"].keys(), rule.rule if isinstance(rule, Requirement) else None
@@ -91,7 +92,10 @@ def test_every_operation_says_how_it_may_be_refused_before_it_begins(tmp_path: A
         assert {"503", "default"} | ({"429"} if limited else set()) <= answers, path
         assert ("401" in answers) is (rule != PUBLIC), path
         assert needs is None or not needs.scopes or "403" in answers, path
-        assert operation.get(REQUIRED_SCOPES) == (None if needs is None else needs.as_lists()), path
+        of_services = services.get((method.upper(), path), ())  # the rule of such a route admits any valid caller
+        assert not of_services or "403" in answers, path
+        expected = [list(of_services)] if of_services else None if needs is None else needs.as_lists()
+        assert operation.get(REQUIRED_SCOPES) == expected, path
 
 
 def test_everything_in_the_document_is_described() -> None:
