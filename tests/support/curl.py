@@ -1,7 +1,7 @@
 """As much of ``curl`` as the docs use, for machines without it.
 
 A status of 400 or more is a failure, except with -i; so are GraphQL errors in an answer of 200, except where
-``CURL_EXPECTS_ERRORS`` is set. Understands -s, -i, -X METHOD, -H HEADER, -d DATA, and one URL.
+``CURL_EXPECTS_ERRORS`` is set. Understands -s, -i, -X METHOD, -H HEADER, -b COOKIE, -d DATA, and one URL.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> int:
                 with_head = True
             case "-X":
                 method = next(waiting)
+            case "-b":
+                headers["Cookie"] = next(waiting)
             case "-H":
                 name, _, value = next(waiting).partition(":")
                 headers[name] = value.strip()
