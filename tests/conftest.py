@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
 from support.databases import (
@@ -43,11 +44,14 @@ DASHBOARD = Path(__file__).with_name("e2e") / "dashboard"
 
 
 def pytest_configure() -> None:
-    """Keep temporary files, databases above all, in memory where there is room."""
+    """Keep temporary files, databases above all, in memory where there is room; let property tests take their time."""
     folder = folder_in_memory()
     if folder is not None:
         os.environ.setdefault("TMPDIR", str(folder))
         tempfile.tempdir = None  # so that it is looked up again
+    patient = settings(settings.get_profile(settings.get_current_profile_name()), deadline=None)
+    settings.register_profile("busy machine", patient, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("busy machine")
     gc.disable()  # until the tests are collected: what is made by then stays to the end
 
 

@@ -157,8 +157,8 @@ async def test_a_sign_in_that_is_turned_away_is_answered_503_and_counts_as_no_gu
         full = Passwords(hasher, waiting_max=0)
         blocking = [start(full, f"first {number}", Turn(f"n{number}")) for number in range(AT_ONCE)]
         await settled()
-        open_passwords = server.world.system.passwords
-        object.__setattr__(server.world.system, "passwords", full)
+        open_passwords = server.parts.system.passwords
+        object.__setattr__(server.parts.system, "passwords", full)
         query = "mutation($input: SignInInput!) { signIn(input: $input) { __typename } }"
         body = {"query": query, "variables": {"input": {"email": "ada@example.com", "password": PASSWORD}}}
         for _ in range(30):  # three times what an account may fail
@@ -166,7 +166,7 @@ async def test_a_sign_in_that_is_turned_away_is_answered_503_and_counts_as_no_gu
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "2"), answer.text
             assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
             assert "set-cookie" not in answer.headers
-        object.__setattr__(server.world.system, "passwords", open_passwords)
+        object.__setattr__(server.parts.system, "passwords", open_passwords)
         answer = await server.client.post("/graphql", json=body)
         assert answer.json()["data"] == {"signIn": {"__typename": "SignInSuccess"}}
         await ended(hasher, blocking)
