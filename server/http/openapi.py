@@ -543,7 +543,7 @@ def _conditions(operation: Operation) -> list[Json]:
 
 
 def _id(operation: Operation) -> Json:
-    what, prefix = _IDS[_tag(operation)]
+    what, prefix = _IDS.get(_tag(operation), ("object", "[a-z]+"))
     return {
         "name": "id",
         "in": "path",
