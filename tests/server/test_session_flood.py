@@ -16,7 +16,7 @@ from spacekey.domain.authentication import Anonymous, AuthenticationResult, Reas
 from spacekey.domain.secret import Secret
 from spacekey.middleware.limits.limiter import Flooded
 from spacekey.resolvers.accounts import sessions
-from spacekey.server.http import session_cookie
+from spacekey.server.http import identity
 from spacekey.server.http.session_cookie import COOKIE
 from spacekey.server.limits import SessionFlood
 from support.server import Served, served
@@ -40,12 +40,12 @@ def counted(patch: pytest.MonkeyPatch) -> Iterator[Reads]:
     """Count what is looked up while the body runs."""
     reads = Reads()
 
-    async def looked_up(system: Any, secret: Secret) -> Any:
+    async def looked_up(system: Any, secret: Secret, **given: Any) -> Any:
         reads.secrets.append(secret)
-        return await sessions.session_outcome(system, secret)
+        return await sessions.session_outcome(system, secret, **given)
 
     with patch.context() as inner:
-        inner.setattr(session_cookie, "session_outcome", looked_up)
+        inner.setattr(identity, "session_outcome", looked_up)
         yield reads
 
 
