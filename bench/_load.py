@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socket import MSG_DONTWAIT, MSG_PEEK, socket
+from socket import socket
 
 from ._served import END_OF_HEAD, connection_to
 
@@ -143,14 +144,9 @@ def _is_whole(answer: bytes) -> bool:
 
 
 def _is_closed(connection: socket) -> bool:
-    """Whether the other side has closed a connection on which no answer is due."""
-    try:
-        connection.recv(1, MSG_PEEK | MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
+    """Whether the other side has closed a connection on which no answer is due: then there is something to read."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    return bool(readable)
 
 
 def _more(connection: socket) -> bytes:
