@@ -46,7 +46,8 @@ PAGE = """
     WHERE t.workspace_id = $1 AND t.deleted_at IS NULL ORDER BY t.created_at DESC, t.id DESC LIMIT $2
 """
 BY_DIGEST = """
-    SELECT id, name, kind, environment, workspace_id, space_id, grants, expires_at, disabled_at, revoked_at
+    SELECT id, name, kind, environment, workspace_id, space_id, grants, expires_at, disabled_at, revoked_at,
+        external_id, metadata
     FROM spacekey_tokens WHERE digest = $1
 """
 HEAD = "SELECT sequence, hash FROM spacekey_audit_chains WHERE chain = $1"
@@ -423,6 +424,8 @@ async def self_(request: Request) -> JSONResponse:
             "environment": row["environment"],
             "scopes": sorted(json.loads(row["grants"])),
             "expires_at": shortly(database.moment(row["expires_at"])),
+            "external_id": row["external_id"],
+            "metadata": {} if row["metadata"] is None else json.loads(row["metadata"]),
             "rate_limit": {"per_minute": 2_000_000_000, "burst": 1_000_000},
         }
     )

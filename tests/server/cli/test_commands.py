@@ -146,7 +146,12 @@ JSON_CALLS: dict[str, list[str]] = {
 }
 
 
-STDIN = {"scope needed": "{{ workspaces {{ edges {{ node {{ id }} }} }} }}", "token verify": "{secret}\n"}
+OLD_KEY = f'{{{{"hash": "{"ab" * 32}", "name": "Old", "grants": ["jobs:read"], "space_id": "{{space}}"}}}}\n'
+STDIN = {
+    "scope needed": "{{ workspaces {{ edges {{ node {{ id }} }} }} }}",
+    "token verify": "{secret}\n",
+    "token import": OLD_KEY,
+}
 UNUSED = {"usage show", "usage list"}
 """Commands that have nothing to show, as no token of the demo is used."""
 
@@ -175,14 +180,17 @@ def populated(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     made = cli.one("token", "create", "One", "-w", "guard-demo", "-g", "full_access")
     cli("service", "create", "emit-api", "--product", "emit")
     user = cli.lines("user", "list", "--email", "bob@example.com")[0]["id"]
-    return Populated(file, {"TOKEN": made["id"], "USER": user}, made["secret"])
+    space = cli.lines("space", "list", "-w", "emit-demo")[0]["id"]
+    return Populated(file, {"TOKEN": made["id"], "USER": user, "SPACE": space}, made["secret"])
 
 
 @pytest.mark.parametrize("words", JSON_CALLS)
 def test_json_is_all_there_is_on_standard_output(populated: Populated, tmp_path: Path, words: str) -> None:
     filled = Cli({"SPACEKEY_DATABASE_URL": sqlite_database(tmp_path, populated.file)})
     args = [populated.names.get(one, one) for one in JSON_CALLS[words]]
-    stdin = STDIN.get(words, "seven wooden boats at noon\n").format(secret=populated.secret)
+    stdin = STDIN.get(words, "seven wooden boats at noon\n").format(
+        secret=populated.secret, space=populated.names["SPACE"]
+    )
     printed = filled(*words.split(), *args, "--json", stdin=stdin).stdout
     documents = json.loads(printed)
     options = [name for one in COMMANDS[words].params for name in one.opts]

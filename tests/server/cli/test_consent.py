@@ -145,7 +145,8 @@ def populated(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     cli("token", "create", "Staged", "-w", "emit-demo", "--space", "staging", "-g", "jobs:read")
     cli("service", "create", "emit-api", "--product", "emit")
     user = cli.lines("user", "list", "--email", "bob@example.com")[0]["id"]
-    return Populated(file, {"TOKEN": made["id"], "USER": user, "SECRET": made["secret"]})
+    space = cli.lines("space", "list", "-w", "emit-demo")[0]["id"]
+    return Populated(file, {"TOKEN": made["id"], "USER": user, "SECRET": made["secret"], "SPACE": space})
 
 
 @pytest.fixture
@@ -191,7 +192,11 @@ def test_what_ends_access_is_not_done_without_consent(cli: Cli, populated: Popul
 def test_all_others_take_nothing_away(cli: Cli, populated: Populated, words: str) -> None:
     before = access(cli)
     document = "{ workspaces { edges { node { id } } } }"
-    stdin = {"scope needed": document, "token verify": populated.names["SECRET"]}.get(words, PASSWORD)
+    old_key = json.dumps(
+        {"hash": "ab" * 32, "name": "Old", "grants": ["jobs:read"], "space_id": populated.names["SPACE"]}
+    )
+    given = {"scope needed": document, "token verify": populated.names["SECRET"], "token import": old_key}
+    stdin = given.get(words, PASSWORD)
     cli(*call(populated, words, HARMLESS[words]), stdin=stdin)
     after = access(cli)
     assert {one: has for one, has in before.items() if not has <= after.get(one, set())} == {}
