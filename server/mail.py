@@ -1,6 +1,6 @@
 """Sending mail: a queue in the database, tried again while the mail server is down.
 
-A letter is written anew with each try, because its link's secret is kept nowhere. A mail server that took a letter and
+A mail is written again with each try, because its link's secret is kept nowhere. A mail server that took a letter and
 whose answer was lost may therefore deliver two; only the link in the last one counts.
 """
 
@@ -77,7 +77,7 @@ class Mailer:
         return done
 
     async def _written(self, mail: WaitingMail) -> tuple[bool, Letter | None]:
-        """Return whether this process tries the mail, and the letter; None if there is nobody to write to any more."""
+        """Return whether this process tries the mail, and the letter; None if there is no address any more."""
         system = self._system
         async with system.store.changing() as session:
             pause = min(FIRST_PAUSE * 2**mail.tries, PAUSE_MAX)

@@ -44,8 +44,8 @@ async def portal_session_by_digest(reader: Reader, digest: bytes) -> PortalFacts
 async def portal_session_in(session: AsyncSession, digest: bytes, *, lock: bool) -> tuple[PortalSession, bool] | None:
     """Return a portal session by the SHA-256 of its secret, and whether the service that opened it was revoked.
 
-    :param lock: keep that service from being revoked until the transaction ends. Whoever ends the session itself holds
-        its workspace.
+    :param lock: keep that service from being revoked until the transaction ends. A change that ends the session itself
+        holds its workspace.
     """
     found = await session.get(PortalSession, digest, populate_existing=True)
     if found is None or found.service_id is None:

@@ -166,7 +166,7 @@ async def enqueue(system: System, kind: str, about: str) -> None:
 async def enqueue_in(session: AsyncSession, system: System, kind: str, about: str) -> None:
     """Note that a mail is asked for, inside the caller's transaction; call :func:`wake` after it.
 
-    One that waits already is replaced, with the same statements: a mail that waits long is one to somebody.
+    One that waits already is replaced, with the same statements: so the wait does not tell whether there is an account.
     """
     await mail_queries.delete_mails(session, [about], kind)
     if await mail_queries.count_waiting_mails(session, kind) >= WAITING_MAX:
@@ -192,7 +192,7 @@ def check_mail(system: System, field: str) -> None:
 
 
 async def write_link_mail(session: AsyncSession, system: System, mail: WaitingMail) -> Letter | None:
-    """Return the mail with a new link, inside the caller's transaction; None if there is nobody to write to.
+    """Return the mail with a new link, inside the caller's transaction; None if there is no address to write to.
 
     A link that was made for the account before is replaced.
     """

@@ -136,7 +136,7 @@ def _address(parts: Parts, path: str) -> str:
 
 
 def _unavailable(parts: Parts) -> Response:
-    text = "The identity provider cannot be reached right now, so nobody new can sign in. Try again in a moment."
+    text = "The identity provider cannot be reached right now, so new sign-ins are not possible. Try again in a moment."
     return _page(parts, 503, text, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 

@@ -16,5 +16,5 @@ class Passwords(Identity):
     takes_passwords = True
 
     async def person(self, connection: HTTPConnection) -> Person | None:
-        """Return None: nobody comes from outside."""
+        """Return None: people do not come from outside."""
         return None

@@ -65,7 +65,7 @@ class MountedApp:
             if self._task is not None:
                 self._app, self._task = self._build(), None
             self._ended, started = asyncio.Event(), asyncio.get_running_loop().create_future()
-            # In a task of its own: whoever sends the first request does not stay.
+            # In a task of its own: the first request ends, and its task with it.
             self._task = asyncio.create_task(_run(self._app, started, self._ended))
             await started
 
