@@ -225,7 +225,8 @@ def _describe(operation: dict[str, Any], access: Requirement | Openness, *, is_l
     without = [{key: each for key, each in one.items() if key != name} for one in operation.get("security", ())]
     theirs = [one for one in without if one] or [{}]
     if isinstance(access, Requirement):
-        ours = [{name: sorted(alternative)} for alternative in access.rule.alternatives]
+        # A rule that no scope satisfies has no alternatives, and an empty list would say that the route is open.
+        ours = [{name: sorted(alternative)} for alternative in access.rule.alternatives] or [{name: []}]
     else:
         ours = [{}, {name: []}]
     operation["security"] = [{**one, **other} for other in theirs for one in ours]

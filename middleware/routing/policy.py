@@ -95,7 +95,7 @@ class RoutePolicy:
             plans[target.key] = (target, plan if earlier is None else self._both(*earlier, target, plan))
         self._rules.refuse_unused(scan.targets)
         self._plans = {
-            (method, target.path): access for target, plan in plans.values() for method, access in plan.items()
+            (method, target.path): access for target in scan.targets for method, access in plans[target.key][1].items()
         }
         for target, plan in plans.values():
             target.put(partial(self._guarded, plan, target.otherwise))

@@ -27,7 +27,7 @@ class RuleTable:
     """Rules by path template, by pattern and by name, each with its declaration by method.
 
     For one method of one route the most specific entry counts: a name, then the exact path, then the longest pattern;
-    of two entries for one path, the one that names the method. Entries that no route has used are in :meth:`unused`.
+    of two entries for one path, the one that names the method. An entry that concerns no route is an error.
     """
 
     names: dict[str, Access] = field(default_factory=dict)
@@ -68,9 +68,6 @@ class RuleTable:
             self.patterns.setdefault(path.removesuffix(BELOW), {})[method] = access
         else:
             self.paths.setdefault(path, {})[method] = access
-
-    def __bool__(self) -> bool:
-        return bool(self.names or self.paths or self.patterns)
 
     def begin(self) -> None:
         """Forget which entries concern a route: the routes are looked at again."""

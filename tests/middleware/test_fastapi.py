@@ -428,3 +428,8 @@ def test_routes_may_be_added_after_the_document_is_set_up() -> None:
     document_rules(app)
     app.get("/late", dependencies=[RequireScopes("jobs:read")])(run)
     assert app.openapi()["paths"]["/late"]["get"]["security"] == [{"Spacekey": ["jobs:read"]}]
+
+
+def test_a_route_that_no_token_may_use_is_not_documented_as_open() -> None:
+    app = app_of(lambda app: app.get("/never", dependencies=[RequireScopes(any_of())])(run))
+    assert documented(app)["/never"]["security"] == [{"Spacekey": []}]

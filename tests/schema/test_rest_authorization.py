@@ -31,7 +31,7 @@ GIVEN = {"emit": "jobs:read", "spooled": "jobs:read", "teamspace": "documents:re
 PLANS = {"emit": "team", "spooled": "enterprise", "teamspace": "business", "guard": "paid"}
 KEYS = "/api/v1/api-keys"
 NOT_MET = {"If-Match": '"nothing"'}
-"""A condition that does not hold, so that whoever may delete something is told so, and deletes nothing."""
+"""A condition that does not hold, so that a caller who may delete something is told so, and deletes nothing."""
 OPENING = frozenset({"operator:portal_sessions"})
 
 

@@ -94,7 +94,7 @@ class Host:
         return found
 
     async def key_of(self, external_id: str | None) -> str:
-        """A key that belongs to somebody of the host's."""
+        """A key that belongs to a person of the host's."""
         new = NewToken(self.workspace.id, "a key", ("jobs:read",), external_id=external_id)
         return (await create_token(self.server.world.system, OPERATOR, new)).view.token.id
 

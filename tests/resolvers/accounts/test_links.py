@@ -120,7 +120,7 @@ async def test_asking_does_the_same_for_every_address(store: Store) -> None:
     asked = {email: await statements_of(world, email) for email in emails}
     assert len({tuple(one) for one in asked.values()}) == 1, asked
     assert asked[ADA]
-    # ADA's mail waits, because the mail server is down; the others, which are to nobody, are gone.
+    # ADA's mail waits, because the mail server is down; the others, which have no address, are gone.
     async with world.system.store.changing() as session:
         await mail_queries.delete_mails(session, [one for one in asked if one != ADA])
     again = [await statements_of(world, email) for email in (ADA, "unknown@acme.example")]
