@@ -155,7 +155,12 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
     ),
     (
         "FastAPI",
-        (("spacekey.middleware.fastapi", ("RequireScopes", "OptionalPrincipal", "declare_docs", "document_rules")),),
+        (
+            (
+                "spacekey.middleware.fastapi",
+                ("RequireScopes", "OptionalPrincipal", "Public", "declare_docs", "document_rules"),
+            ),
+        ),
     ),
     (
         "GraphQL",

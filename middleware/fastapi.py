@@ -28,12 +28,12 @@ with extra("fastapi"):
 from spacekey.middleware.routing.endpoints import as_exception, decorator, requires
 from spacekey.middleware.routing.routes import ANY
 from spacekey.middleware.rules.marks import set_mark
-from spacekey.middleware.rules.requirement import OPTIONAL, Declaration, Openness, Requirement, access_from
+from spacekey.middleware.rules.requirement import OPTIONAL, PUBLIC, Declaration, Openness, Requirement, access_from
 
 from .request_auth import auth_of
 from .token_middleware import middleware_of
 
-__all__ = ["OptionalPrincipal", "RequireScopes", "declare_docs", "document_rules"]
+__all__ = ["OptionalPrincipal", "Public", "RequireScopes", "declare_docs", "document_rules"]
 
 
 class _Bearer(SecurityBase):
@@ -107,6 +107,30 @@ class OptionalPrincipal(_Marker):
 
     def __init__(self) -> None:
         super().__init__(_OptionalCheck())
+
+
+class Public(_Marker):
+    """FastAPI dependency that declares routes ``public``, for a router of them or one::
+
+        router = APIRouter(prefix="/status", dependencies=[Public()])
+
+    Nothing is verified there, even if credentials are sent. A route of the router that requires scopes as well keeps
+    the app from starting.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_PublicMark())
+
+
+class _PublicMark:
+    """What FastAPI calls for :class:`Public`."""
+
+    def __init__(self) -> None:
+        self.__signature__ = inspect.Signature()
+        set_mark(self, PUBLIC)
+
+    async def __call__(self) -> None:
+        """Do nothing: the mark says it."""
 
 
 class _OptionalCheck:

@@ -38,7 +38,8 @@ from spacekey.middleware.rules.requirement import (
     requirement_of,
 )
 
-from .guards import Guard
+from .guards import guarded
+from .routes import no_dependency
 
 CONNECTION = "spacekey_connection"
 """Keyword that FastAPI fills with the connection, because its endpoints need not take one themselves."""
@@ -66,15 +67,15 @@ class EndpointRequirement(Requirement):
             return cast("Endpoint", _class(endpoint, self))
         if _is_function(endpoint):
             return cast("Endpoint", _function(endpoint, self))
-        return cast("Endpoint", Guard(cast("ASGIApp", endpoint), self))
+        return cast("Endpoint", guarded(cast("ASGIApp", endpoint), self))
 
     def __getattr__(self, name: str) -> NoReturn:
-        """Refuse to be inside FastAPI's ``Depends(…)``, which asks for a signature and would then enforce nothing.
+        """Refuse to be a FastAPI dependency, in ``Depends(…)`` or not, which would enforce nothing.
 
-        :raises ConfigurationError: for a signature.
+        :raises ConfigurationError: for what FastAPI asks of dependencies and of what is inside ``Depends(…)``.
         """
-        if name == "__signature__":
-            raise ConfigurationError("Depends(requires(…)): in FastAPI, write dependencies=[RequireScopes(…)]")
+        if name in ("dependency", "__signature__"):
+            raise ConfigurationError("requires(…) is no FastAPI dependency: write dependencies=[RequireScopes(…)]")
         raise AttributeError(name)
 
 
@@ -97,7 +98,16 @@ class EndpointOpenness(Openness):
             copy = _copy_of(endpoint)
             set_mark(copy, self)
             return cast("Endpoint", copy)
-        return cast("Endpoint", Guard(cast("ASGIApp", endpoint), self))
+        return cast("Endpoint", guarded(cast("ASGIApp", endpoint), self))
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse to be a FastAPI dependency. Inside ``Depends(…)`` it is refused when the routes are looked at.
+
+        :raises ConfigurationError: for what FastAPI asks of dependencies.
+        """
+        if name == "dependency":
+            raise ConfigurationError(no_dependency(self))
+        raise AttributeError(name)
 
 
 def _openness(value: str, doc: str) -> EndpointOpenness:
@@ -161,15 +171,17 @@ def decorator(access: Access) -> EndpointRequirement | EndpointOpenness:
     return EndpointRequirement(access.rule, access.spaces, access.environments, access.cost)
 
 
-def protect(app: ASGIApp, declaration: Declaration) -> Guard:
+def protect(app: ASGIApp, declaration: Declaration) -> ASGIApp:
     """Guard any ASGI app, mounted or not: ``Mount("/reports", app=protect(reports, "reports:read"))``.
+
+    Starlette's ``CORSMiddleware`` stays outside of the guard, whichever of the two is written around the other.
 
     :param app: any ASGI app but a route or a mount.
     :param declaration: ``requires(…)``, ``optional``, ``public``, or a scope or rule as a short form of ``requires``.
     :raises RuleError: if it is none of these, or if ``app`` is a route or an endpoint function.
     """
     _refuse_no_app(app)
-    return Guard(app, access_from(declaration))
+    return guarded(app, access_from(declaration))
 
 
 def _class(endpoint: type, requirement: Requirement) -> type:
@@ -195,11 +207,11 @@ def _function(endpoint: Any, requirement: Requirement) -> object:
         raise RuleError(f"{bare.__qualname__} is an ASGI app and no endpoint; wrap it: protect({bare.__name__}, …)")
     if inspect.isasyncgenfunction(bare) or inspect.isgeneratorfunction(bare):
         raise RuleError(f"{bare.__qualname__} is a generator; guard it with a dependency, or in the rule table")
-    guarded = _async(endpoint, requirement) if inspect.iscoroutinefunction(bare) else _sync(endpoint, requirement)
-    functools.update_wrapper(guarded, endpoint)
-    guarded.__dict__["__signature__"] = _with_connection(inspect.signature(endpoint))
-    set_mark(guarded, requirement)
-    return guarded
+    wrapped = _async(endpoint, requirement) if inspect.iscoroutinefunction(bare) else _sync(endpoint, requirement)
+    functools.update_wrapper(wrapped, endpoint)
+    wrapped.__dict__["__signature__"] = _with_connection(inspect.signature(endpoint))
+    set_mark(wrapped, requirement)
+    return wrapped
 
 
 def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement) -> Callable[..., Awaitable[object]]:

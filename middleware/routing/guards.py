@@ -1,8 +1,15 @@
-"""Guard in front of one endpoint: an ASGI app that passes a connection on to another, or refuses it."""
+"""Guard in front of one endpoint: an ASGI app that passes a connection on to another, or refuses it.
 
+A guard is put inside of Starlette's ``CORSMiddleware`` wherever the two meet: browsers send preflights without
+credentials, and hide a refusal from the page if it lacks the headers that the middleware adds. Of all requests, the
+middleware answers preflights alone by itself, so nothing behind it is reached without the guard.
+"""
+
+import copy
 from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spacekey.middleware.request_auth import KEY, RequestAuth, auth_of
@@ -61,6 +68,16 @@ class Guard:
                 return
         await self.app(scope, receive, send)
 
+    def __getattr__(self, name: str) -> NoReturn:
+        """Say what a guarded app is not; a FastAPI app asks for a router's attributes when it includes it.
+
+        :raises AttributeError: always.
+        """
+        raise AttributeError(
+            f"a guarded app has no attribute {name!r}: it can be mounted, and not included; for a router write "
+            "APIRouter(dependencies=[RequireScopes(…)]), or name its paths in TokenMiddleware(rules=…)"
+        )
+
     @property
     def routes(self) -> "list[BaseRoute]":
         """The guarded app's routes, so that URLs can still be built through a guarded mount."""
@@ -82,6 +99,15 @@ class RouteGuard(Guard):
         self.owner = owner
 
 
+def guarded(app: ASGIApp, access: Access) -> ASGIApp:
+    """Return the app inside a guard; of a ``CORSMiddleware``, a copy with the guard inside."""
+    if type(app) is not CORSMiddleware:
+        return Guard(app, access)
+    outside = copy.copy(app)
+    outside.app = guarded(app.app, access)
+    return outside
+
+
 def guard_of(app: object) -> RouteGuard | None:
     """Return ``app`` if it is a guard that the middleware put in place, else None."""
     return app if isinstance(app, RouteGuard) else None
@@ -92,3 +118,20 @@ def unguarded(app: ASGIApp) -> ASGIApp:
     while (guard := guard_of(app)) is not None:
         app = guard.app
     return app
+
+
+def inside_cors(holder: Any, attribute: str) -> tuple[Any, str]:
+    """Return where to put a guard around the app in ``holder.attribute``: the innermost ``CORSMiddleware``, or there.
+
+    :returns: an object and the name of its attribute that has the app.
+    """
+    while type(found := unguarded(getattr(holder, attribute))) is CORSMiddleware:
+        holder, attribute = found, "app"
+    return holder, attribute
+
+
+def without_cors(app: ASGIApp) -> ASGIApp:
+    """Return the app inside of the guards that the middleware put in place and of each ``CORSMiddleware``."""
+    while type(found := unguarded(app)) is CORSMiddleware:
+        app = found.app
+    return found

@@ -23,7 +23,7 @@ from spacekey.middleware.rules.requirement import (
     combined,
 )
 
-from .guards import RouteGuard, guard_of, unguarded
+from .guards import RouteGuard, guard_of, without_cors
 from .routes import ANY, Holder, RouteScan, RouteSnapshot, RouteTarget, own_middleware, routes_as_usual
 from .table import Rules, RuleTable, rules_for
 
@@ -149,7 +149,7 @@ class RoutePolicy:
 
     def _scanned(self, scope: Scope) -> RouteScan:
         """Return the routes behind the middleware or, if they cannot be seen, one target for all of them."""
-        app = unguarded(self._holder.app)
+        app = without_cors(self._holder.app)
         if own_middleware(app) is not None:
             return RouteScan()
         around = scope.get("app")

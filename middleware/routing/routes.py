@@ -17,7 +17,7 @@ from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp
 
-from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.middleware.rules.marks import MARK, access_of
 from spacekey.middleware.rules.requirement import (
     OPTIONAL,
@@ -29,7 +29,7 @@ from spacekey.middleware.rules.requirement import (
     requirement_of,
 )
 
-from .guards import WEBSOCKET, unguarded
+from .guards import WEBSOCKET, inside_cors, unguarded, without_cors
 
 ANY = "*"
 """Any method."""
@@ -108,7 +108,8 @@ class RouteScan:
 
     def add_whole(self, holder: Holder, access: Access | None) -> None:
         """Add everything behind a middleware, whose routes cannot be seen, as one target."""
-        name = getattr(holder.app, "__qualname__", type(holder.app).__qualname__)
+        app = without_cors(holder.app)
+        name = getattr(app, "__qualname__", type(app).__qualname__)
         place = Place(f"/{{path:path}} (all of {name}, whose routes cannot be seen)")
         self._add(place, {ANY: access}, holder, "app")
 
@@ -173,7 +174,7 @@ class RouteScan:
                     self._add(place.below(path), {ANY: None}, each, "app")
 
     def _mounted(self, route: Mount | Host, app: ASGIApp, place: Place) -> None:
-        app = unguarded(app)
+        app = without_cors(app)
         access = access_of(app) or own_middleware(app)
         if access is None and isinstance(app, Router | Starlette) and routes_as_usual(app):
             self.router(app, place)
@@ -194,6 +195,8 @@ class RouteScan:
         attribute: str,
         otherwise: Access | None = None,
     ) -> None:
+        holder, attribute = inside_cors(holder, attribute)
+
         def put(wrap: Wrap) -> None:
             setattr(holder, attribute, wrap(getattr(holder, attribute)))
 
@@ -203,7 +206,10 @@ class RouteScan:
 
 def declared_by(route: Any) -> dict[str, Access | None]:
     """Return the declarations of a route's endpoint and, in FastAPI, its dependencies, by method."""
-    access, depended = access_of(route.endpoint), _of_dependencies(getattr(route, "dependant", None))
+    access, depended = (
+        access_of(without_cors(route.endpoint)),
+        _of_dependencies(getattr(route, "dependant", None), route.path),
+    )
     if not (isinstance(access, Requirement) and depended == OPTIONAL):
         access = combined(access, depended, route.path)
     methods = route_methods(route)
@@ -222,23 +228,36 @@ def route_methods(route: Any) -> Collection[str] | None:
     return None if isinstance(route, WebSocketRoute) else cast("Collection[str] | None", route.methods)
 
 
-def _of_dependencies(dependant: Any) -> Access | None:
+def _of_dependencies(dependant: Any, path: str) -> Access | None:
     """Return the rules of a FastAPI route's dependencies at any depth, with the scopes that their ``Security`` adds.
 
-    Without a rule it is ``optional`` if one of them declares it; that adds nothing to a rule.
+    Without a rule it is ``optional`` or ``public`` if one of them declares it. ``optional`` adds nothing to a rule.
+
+    :raises RuleError: if one declares ``public`` and another something else, or is ``Depends(public)``.
     """
     found: Requirement | None = None
-    is_optional = False
+    openness: set[Access] = set()
     for each in getattr(dependant, "dependencies", ()):
+        if isinstance(each.call, Openness):
+            raise RuleError(f"{path}: {no_dependency(each.call)}")
         declared = access_of(each.call)
         if isinstance(declared, Requirement):
             added = requirement_of(*(each.parent_oauth_scopes or ()), *(each.own_oauth_scopes or ()))
             found = declared & added if found is None else found & declared & added
-        deeper = _of_dependencies(each)
+        deeper = _of_dependencies(each, path)
         if isinstance(deeper, Requirement):
             found = deeper if found is None else found & deeper
-        is_optional = is_optional or OPTIONAL in (declared, deeper)
-    return found or (OPTIONAL if is_optional else None)
+        openness |= {access for access in (declared, deeper) if isinstance(access, Openness)}
+    access: Access | None = found
+    if access is None and OPTIONAL in openness:
+        access = OPTIONAL
+    return combined(access, PUBLIC, path) if PUBLIC in openness else access
+
+
+def no_dependency(openness: Openness) -> str:
+    """Return what to write instead of this as a FastAPI dependency."""
+    instead = "Public()" if openness == PUBLIC else "OptionalPrincipal()"
+    return f"{openness.value} is no FastAPI dependency: write dependencies=[{instead}]"
 
 
 def _handlers(endpoint: type[HTTPEndpoint]) -> Iterator[tuple[str, object]]:

@@ -1,6 +1,8 @@
 """The same rules in FastAPI, seen in the OpenAPI document."""
 
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 from typing import Annotated, Any
 
 import pytest
@@ -10,11 +12,11 @@ from pydantic import BaseModel
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from spacekey import TokenMiddleware, optional, public, requires
+from spacekey import TokenMiddleware, optional, protect, public, requires
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.principal import Limit, Principal
 from spacekey.domain.rule import any_of
-from spacekey.middleware.fastapi import OptionalPrincipal, RequireScopes, declare_docs, document_rules
+from spacekey.middleware.fastapi import OptionalPrincipal, Public, RequireScopes, declare_docs, document_rules
 from spacekey.middleware.limits.memory import MemoryLimiter
 from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, http_scope, start_up, talk
@@ -329,6 +331,63 @@ async def test_an_optional_principal_is_none_without_a_token() -> None:
     ]
 
 
+@pytest.mark.parametrize(("openness", "cure"), [(public, "Public()"), (optional, "OptionalPrincipal()")])
+async def test_openness_inside_depends_keeps_the_app_from_starting(openness: Any, cure: str) -> None:
+    app = app_of(lambda app: app.get("/x", dependencies=[Depends(openness)])(run))
+    assert f"write dependencies=[{cure}]" in (await start_up(app) or "")
+
+
+def _with(put: Callable[..., None], dependency: Any, app: FastAPI) -> None:
+    put(app, dependency)
+
+
+async def test_routers_and_apps_declare_for_all_their_routes() -> None:
+    """``dependencies=[…]`` of a router, of its inclusion, and of the app."""
+
+    def of_router(app: FastAPI, *dependencies: Any) -> None:
+        router = APIRouter(dependencies=dependencies)
+        router.get("/x")(run)
+        app.include_router(router)
+
+    def of_inclusion(app: FastAPI, *dependencies: Any) -> None:
+        router = APIRouter()
+        router.get("/x")(run)
+        outer = APIRouter()
+        outer.include_router(router, dependencies=dependencies)
+        app.include_router(outer)
+
+    def of_app(app: FastAPI, *dependencies: Any) -> None:
+        app.router.dependencies.extend(dependencies)
+        app.get("/x")(run)
+
+    cases: list[tuple[Any, list[int]]] = [
+        (RequireScopes("jobs:read"), [401, 401, 200, 403]),
+        (OptionalPrincipal(), [200, 401, 200, 200]),
+        (Public(), [200, 200, 200, 200]),
+    ]
+    sent = [[], bearer("x"), bearer(READER), bearer(CREATOR)]
+    for put, (dependency, expected) in product((of_router, of_inclusion, of_app), cases):
+        app = app_of(partial(_with, put, dependency))
+        assert await start_up(app) is None
+        assert [(await call(app, "GET", "/x", headers)).status for headers in sent] == expected, (put, dependency)
+
+
+@pytest.mark.parametrize("other", [RequireScopes("a"), OptionalPrincipal()])
+async def test_public_beside_another_declaration_is_a_contradiction(other: Any) -> None:
+    def build(app: FastAPI) -> None:
+        router = APIRouter(dependencies=[Public()])
+        router.get("/x", dependencies=[other])(run)
+        app.include_router(router)
+
+    assert "at once; keep one" in (await start_up(app_of(build)) or "")
+
+
+@pytest.mark.parametrize("declare", [public, requires("a"), lambda router: protect(router, "a")])
+def test_a_guarded_router_cannot_be_included_and_says_what_to_write(declare: Callable[[Any], Any]) -> None:
+    with pytest.raises(AttributeError, match=r"write APIRouter\(dependencies=\[RequireScopes"):
+        FastAPI().include_router(declare(APIRouter()))
+
+
 async def test_an_optional_principal_beside_public_is_a_contradiction() -> None:
     def build(app: FastAPI) -> None:
         app.get("/x", dependencies=[OptionalPrincipal()])(public(run))
@@ -341,10 +400,14 @@ async def test_an_optional_principal_beside_public_is_a_contradiction() -> None:
     [
         (lambda: Depends(RequireScopes("a")), "it is a dependency by itself; write dependencies=[RequireScopes(…)]"),
         (lambda: Depends(OptionalPrincipal()), "write dependencies=[OptionalPrincipal(…)]"),
-        (lambda: Depends(requires("a")), "in FastAPI, write dependencies=[RequireScopes(…)]"),
+        (lambda: Depends(requires("a")), "write dependencies=[RequireScopes(…)]"),
+        (lambda: requires("a"), "write dependencies=[RequireScopes(…)]"),
+        (lambda: public, "write dependencies=[Public()]"),
+        (lambda: optional, "write dependencies=[OptionalPrincipal()]"),
+        (lambda: Depends(Public()), "write dependencies=[Public(…)]"),
     ],
 )
-def test_a_rule_inside_depends_says_what_to_write(wrong: Callable[[], Any], cure: str) -> None:
+def test_a_rule_that_fastapi_would_not_enforce_says_what_to_write(wrong: Callable[[], Any], cure: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         FastAPI().get("/x", dependencies=[wrong()])(run)
     assert cure in str(raised.value)

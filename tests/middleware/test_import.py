@@ -11,8 +11,8 @@ STARLETTES = (
     "starlette.responses, starlette.routing, starlette.websockets"
 )
 """And asyncio, which every server has loaded; Starlette itself loads it on some versions of Python only."""
-SMALL = {"_sha2", "_sha256"}
-"""Of the standard library, besides what Starlette loads: Python's own SHA-256."""
+SMALL = {"_sha2", "_sha256", "starlette.middleware.cors"}
+"""Besides what Starlette loads: Python's own SHA-256, and the middleware that guards are put inside of."""
 MODULES_MAX = 50
 HEAVY = (
     "sqlmodel",
