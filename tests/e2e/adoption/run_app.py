@@ -1,7 +1,7 @@
 """Run the tests of one app of ``apps/``, before and after the lines that add Spacekey to it; runs in an environment
 that has the packages of that app.
 
-Lines that end in ``# added`` are not there before, and those with ``# was: …`` are as they were.
+Lines that end in ``# new`` are not there before, and those with ``# was: …`` are as they were.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 LINES_MAX = 5
-ADDED = re.compile(r"\S.*?\s*# added$")
+ADDED = re.compile(r"\S.*?\s*# new$")
 CHANGED = re.compile(r"^(\s*)\S.*# was: (.*)$")
 
 

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import StaticPool
 
-from spacekey import TokenMiddleware  # added
-from spacekey.verifiers import MemoryVerifier  # added
+from spacekey import TokenMiddleware  # new
+from spacekey.verifiers import MemoryVerifier  # new
 
 SECRET = "a secret of the app's own, long enough for HS256"
 engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
@@ -63,9 +63,9 @@ app = FastAPI()
 app.include_router(accounts.get_auth_router(by_jwt), prefix="/auth/jwt")
 app.include_router(accounts.get_auth_router(by_cookie), prefix="/auth/cookie")
 app.include_router(accounts.get_register_router(UserRead, UserCreate), prefix="/auth")
-verifier = MemoryVerifier()  # added
-rules = {("GET", "/export"): "export:read"}  # added
-app.add_middleware(TokenMiddleware, verifier=verifier, rules=rules, undeclared="ignore")  # added
+verifier = MemoryVerifier()  # new
+rules = {("GET", "/export"): "export:read"}  # new
+app.add_middleware(TokenMiddleware, verifier=verifier, rules=rules, undeclared="ignore")  # new
 
 
 @app.get("/me")

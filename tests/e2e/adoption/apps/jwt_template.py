@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordBearer, OAuth2PasswordRequestForm
 from pydantic import BaseModel
 
-from spacekey import TokenMiddleware  # added
-from spacekey.verifiers import MemoryVerifier  # added
+from spacekey import TokenMiddleware  # new
+from spacekey.verifiers import MemoryVerifier  # new
 
 KEY = "a secret of the app's own, long enough for HS256"
 USERS = {"admin@example.com": ("changethis", True), "ada@example.com": ("boats", False)}
@@ -141,9 +141,9 @@ for router in (login, users, items, utils):
 app = FastAPI(openapi_url="/api/v1/openapi.json")
 app.include_router(api)
 app.add_middleware(CORSMiddleware, allow_origins=["http://localhost:5173"], allow_credentials=True, allow_headers=["*"])
-verifier = MemoryVerifier()  # added
-rules = {("GET", "/api/v1/utils/export"): "items:export"}  # added
-app.add_middleware(TokenMiddleware, verifier=verifier, rules=rules, undeclared="ignore")  # added
+verifier = MemoryVerifier()  # new
+rules = {("GET", "/api/v1/utils/export"): "items:export"}  # new
+app.add_middleware(TokenMiddleware, verifier=verifier, rules=rules, undeclared="ignore")  # new
 
 
 @app.exception_handler(ZeroDivisionError)

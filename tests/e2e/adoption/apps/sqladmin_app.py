@@ -7,8 +7,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import StaticPool
 
-from spacekey import TokenMiddleware  # added
-from spacekey.verifiers import MemoryVerifier  # added
+from spacekey import TokenMiddleware  # new
+from spacekey.verifiers import MemoryVerifier  # new
 
 engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
 
@@ -30,9 +30,9 @@ class UserAdmin(ModelView, model=User):
 Base.metadata.create_all(engine)
 app = FastAPI()
 Admin(app, engine).add_view(UserAdmin)
-verifier = MemoryVerifier()  # added
-rules = {("GET", "/reports"): "reports:read"}  # added
-app.add_middleware(TokenMiddleware, verifier=verifier, rules=rules, undeclared="ignore")  # added
+verifier = MemoryVerifier()  # new
+rules = {("GET", "/reports"): "reports:read"}  # new
+app.add_middleware(TokenMiddleware, verifier=verifier, rules=rules, undeclared="ignore")  # new
 
 
 @app.get("/reports")

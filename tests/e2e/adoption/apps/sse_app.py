@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from spacekey import TokenMiddleware  # added
-from spacekey.verifiers import MemoryVerifier  # added
+from spacekey import TokenMiddleware  # new
+from spacekey.verifiers import MemoryVerifier  # new
 
 
 async def home(_request: Request) -> Response:
@@ -26,9 +26,9 @@ async def events(_request: Request) -> Response:
 
 
 app = Starlette(routes=[Route("/", home), Route("/events", events), Route("/jobs/events", events)])
-verifier = MemoryVerifier()  # added
-rules = {("GET", "/jobs/events"): "jobs:read"}  # added
-app.add_middleware(TokenMiddleware, verifier=verifier, rules=rules, undeclared="ignore")  # added
+verifier = MemoryVerifier()  # new
+rules = {("GET", "/jobs/events"): "jobs:read"}  # new
+app.add_middleware(TokenMiddleware, verifier=verifier, rules=rules, undeclared="ignore")  # new
 
 
 async def own_tests(client: httpx.AsyncClient) -> None:

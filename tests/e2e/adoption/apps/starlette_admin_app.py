@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette_admin.contrib.sqla import Admin, ModelView
 
-from spacekey import TokenMiddleware  # added
-from spacekey.verifiers import MemoryVerifier  # added
+from spacekey import TokenMiddleware  # new
+from spacekey.verifiers import MemoryVerifier  # new
 
 engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
 
@@ -35,9 +35,9 @@ app = Starlette(routes=[Route("/reports", reports)])
 admin = Admin(engine)
 admin.add_view(ModelView(User))
 admin.mount_to(app)
-verifier = MemoryVerifier()  # added
-rules = {("GET", "/reports"): "reports:read"}  # added
-app.add_middleware(TokenMiddleware, verifier=verifier, rules=rules, undeclared="ignore")  # added
+verifier = MemoryVerifier()  # new
+rules = {("GET", "/reports"): "reports:read"}  # new
+app.add_middleware(TokenMiddleware, verifier=verifier, rules=rules, undeclared="ignore")  # new
 
 
 async def own_tests(client: httpx.AsyncClient) -> None:

@@ -9,9 +9,9 @@ from strawberry import Schema  # noqa: F401  # of the app as it was
 from strawberry.fastapi import GraphQLRouter
 from strawberry.types import Info
 
-from spacekey import TokenMiddleware, optional  # added
-from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes  # added
-from spacekey.verifiers import MemoryVerifier  # added
+from spacekey import TokenMiddleware, optional  # new
+from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes  # new
+from spacekey.verifiers import MemoryVerifier  # new
 
 
 @strawberry.type
@@ -32,10 +32,8 @@ async def context(request: Request) -> dict[str, Any]:
 schema = ScopedSchema(Query, scopes=ScopeEnforcement(fail_on_undeclared=False))  # was: schema = Schema(Query)
 app = FastAPI()
 app.include_router(GraphQLRouter(schema, context_getter=context), prefix="/graphql")
-verifier = MemoryVerifier()  # added
-app.add_middleware(
-    TokenMiddleware, verifier=verifier, rules={("*", "/graphql"): optional}, undeclared="ignore"
-)  # added
+verifier = MemoryVerifier()  # new
+app.add_middleware(TokenMiddleware, verifier=verifier, rules={("*", "/graphql"): optional}, undeclared="ignore")  # new
 
 
 async def own_tests(client: httpx.AsyncClient) -> None:
