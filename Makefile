@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUNNABLE := $(VENV)/.runnable
+RELEASING := $(VENV)/.releasing
 FOLDERS := domain middleware models resolvers schema server examples
 # One more than there are cores: a good part of a run is waiting for servers, databases and browsers.
 JOBS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
@@ -17,7 +18,7 @@ PACKAGES := $(addprefix spacekey/,$(ROOT) $(FOLDERS))
 export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/compiled
 
-.PHONY: help serve test test-rest test-all faults guards check format bench screenshots docs-reference baseline house clean
+.PHONY: help serve test test-rest test-all faults guards check format test-pythons bench screenshots docs-reference baseline release-prepare release house clean
 
 help: ## what can be made here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -43,6 +44,7 @@ house: $(READY)
 	@for module in $(ROOT) py.typed; do ln -sfn ../../../spacekey/$$module build/house/spacekey/$$module; done
 	@for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/house/spacekey/$$folder; done
 	@ln -sfn ../../bench build/house/bench
+	@ln -sfn ../../release build/house/release
 
 serve: $(RUNNABLE) ## start the server on SQLite with the four example systems
 	$(BIN)/spacekey demo --serve
@@ -50,10 +52,19 @@ serve: $(RUNNABLE) ## start the server on SQLite with the four example systems
 test: $(READY) ## run every test, each on one of the two databases; long forms are skipped and listed
 	$(BIN)/python -m pytest $(SUITE) $(ARGS)
 
-test-rest: $(READY) ## run what make test leaves out: the other database, long forms, real starts of every program
+# What a release is made and tried with, in the same environment.
+$(RELEASING): $(READY) pyproject.toml constraints.txt
+	@echo "Installing the tools of a release into $(VENV), once."
+	@$(PIP) --group release >$(LOG) 2>&1 || { cat $(LOG); exit 1; }
+	@touch $@
+
+test-rest: $(RELEASING) ## run what make test leaves out: the other database, long forms, real starts of every program
 	SPACEKEY_TESTS=rest $(BIN)/python -m pytest $(SUITE) $(ARGS)
 
 test-all: test test-rest ## run everything
+
+test-pythons: house ## run part of the suite with the wheel on each Python that is here; packages and types for others
+	$(BIN)/python -m release.pythons $(ARGS)
 
 faults: $(READY) ## race 10,000 revocations against uses while everything goes wrong, and kill 1,000 writers
 	SPACEKEY_FAULTS=long nice -n 10 $(BIN)/python -m pytest -q -s -m long --timeout 0 tests/chaos $(ARGS)
@@ -64,7 +75,7 @@ guards: $(READY) ## remove every guard of resolvers/ and middleware/graphql/ in 
 check: $(READY) house ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	cd build/house && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache $(PACKAGES) $(CURDIR)/tests $(CURDIR)/docs/generate.py bench
+	cd build/house && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache $(PACKAGES) $(CURDIR)/tests $(CURDIR)/docs/generate.py bench release
 	cd build/house && $(abspath $(BIN))/lint-imports --config $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.import_linter_cache
 	$(BIN)/vulture
 
@@ -84,6 +95,12 @@ docs-reference: $(READY) ## write the pages of docs/ that are made from the code
 
 baseline: $(READY) ## make REST and GraphQL as they are now the contract that later changes are held to
 	PYTHONPATH=tests $(BIN)/python -m contract.baseline
+
+release-prepare: $(READY) ## write VERSION and today's date into pyproject.toml and the changelog, to be committed
+	$(BIN)/python -m release prepare $(VERSION)
+
+release: $(RELEASING) ## build sdist, wheel, bill of materials and checksums into dist/, from what is committed
+	$(BIN)/python -m release build
 
 clean: ## remove what was built, the virtual environment included
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

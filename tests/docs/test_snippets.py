@@ -33,7 +33,9 @@ SHOWN_ONLY = {
 
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
-_FILE = re.compile(r"`((?:tests|docs|server|schema|resolvers|models|middleware|domain|examples|bench)/[\w/.-]*\w/?)`")
+_FILE = re.compile(
+    r"`((?:tests|docs|server|schema|resolvers|models|middleware|domain|examples|bench|release)/[\w/.-]*\w/?)`"
+)
 
 SERVER = re.compile(r"(?:^|/)uvicorn |spacekey\.examples\.(?:jobs|embedded)|spacekey serve")
 """A command that serves until it is stopped: it runs in the background until the page ends."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 from .test_imports import FOLDERS, OWN
@@ -27,3 +32,28 @@ def test_every_package_is_listed_for_the_build() -> None:
     assert there
     assert set(listed) == there
     assert len(listed) == len(set(listed))
+
+
+def test_the_version_is_read_when_it_is_asked_for() -> None:
+    """Importing the package reads nothing; the version is the installed one's, also where it was not asked before."""
+    program = (
+        "import sys, spacekey; assert 'importlib.metadata' not in sys.modules; "
+        "print(spacekey.__version__); assert 'importlib.metadata' in sys.modules"
+    )
+    asked = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=600,
+        check=False,
+    )
+    assert asked.stdout.strip() == metadata.version("spacekey"), asked.stderr
+
+
+def test_the_pythons_that_are_declared_are_told_alike() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    assert project["requires-python"] == f">={declared[0]}"
+    for page in ("README.md", "CHANGELOG.md"):
+        assert f"Python {declared[0]} to {declared[-1]}" in (ROOT / page).read_text(encoding="utf-8"), page

@@ -11,6 +11,7 @@ PAGES = sorted(
     [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
         *(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "decisions"),
     ]
 )
