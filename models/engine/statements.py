@@ -5,13 +5,18 @@ SQLAlchemy spells INSERT … ON CONFLICT differently for each database, although
 
 from __future__ import annotations
 
-from typing import TypeAlias, TypeVarTuple
+from functools import cache
+from typing import TypeAlias, TypeVar, TypeVarTuple
 
-from sqlalchemy import Result, Select
+from sqlalchemy import Result, Select, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemyAsyncSession
+from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.orm.util import identity_key
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.models.tables.base import Row
@@ -21,12 +26,31 @@ from .reading import Values
 
 Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 Columns = TypeVarTuple("Columns")
+RowT = TypeVar("RowT", bound=Row)
 
 
 def insert(connection: AsyncConnection, table: type[Row]) -> Insert:
     """Return an insert with ``on_conflict_do_nothing`` and ``on_conflict_do_update`` for the connection's database."""
     rows = table.__table__
     return sqlite.insert(rows) if connection.dialect.name == "sqlite" else postgresql.insert(rows)
+
+
+async def row_by_id(session: AsyncSession, table: type[RowT], row_id: str) -> RowT | None:
+    """Return the row with this id, or None. One that the session holds is not read again, as ``session.get`` does.
+
+    ``session.get`` builds its statement at every call, which takes longer than running it.
+
+    :param table: one whose primary key is ``id``.
+    """
+    held = session.sync_session.identity_map.get(identity_key(table, (row_id,)))
+    if isinstance(held, table) and not instance_state(held).expired:
+        return held
+    return (await session.exec(_row_by_id(table), params={"id": row_id})).one_or_none()
+
+
+@cache
+def _row_by_id(table: type[RowT]) -> SelectOfScalar[RowT]:
+    return select(table).where(table.__table__.c.id == bindparam("id"))
 
 
 async def result_of(session: AsyncSession, statement: Select[*Columns]) -> Result[*Columns]:

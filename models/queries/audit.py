@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 
+from sqlalchemy import Insert, Update, bindparam
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest
 from spacekey.models.engine.reading import Reader, Values
@@ -27,15 +30,44 @@ async def lock_chain(session: AsyncSession, chain: str) -> AuditChain:
 
     If two transactions create it at once, the second insert waits for the first transaction and then does nothing.
     """
-    statement = select(AuditChain).where(AuditChain.chain == chain).with_for_update()
-    statement = statement.execution_options(populate_existing=True)
-    head = (await session.exec(statement)).one_or_none()
+    head = (await session.exec(_lock_chain(), params={"chain": chain})).one_or_none()
     if head is not None:
         return head
     connection = await session.connection()
     new = insert(connection, AuditChain).values(chain=chain, sequence=0, hash=_NO_HASH)
     await connection.execute(new.on_conflict_do_nothing())
-    return (await session.exec(statement)).one()
+    return (await session.exec(_lock_chain(), params={"chain": chain})).one()
+
+
+@cache
+def _lock_chain() -> SelectOfScalar[AuditChain]:
+    statement = select(AuditChain).where(AuditChain.chain == bindparam("chain")).with_for_update()
+    return statement.execution_options(populate_existing=True)
+
+
+async def append_event(session: AsyncSession, head: AuditChain, event: AuditRecord) -> None:
+    """Write an event and make it the head of its chain, which this transaction holds.
+
+    Both are written at once, by statements that are built once: an event comes with every change, and the session would
+    take several times as long.
+    """
+    connection = await session.connection()
+    await connection.execute(_insert_event(), event._asdict())
+    await connection.execute(_move_head(), {"of": event.chain, "to": event.sequence, "with_hash": event.hash})
+    set_committed_value(head, "sequence", event.sequence)
+    set_committed_value(head, "hash", event.hash)
+
+
+@cache
+def _insert_event() -> Insert:
+    return AuditEvent.__table__.insert()
+
+
+@cache
+def _move_head() -> Update:
+    heads = AuditChain.__table__
+    moved = heads.update().where(heads.c.chain == bindparam("of"))
+    return moved.values(sequence=bindparam("to"), hash=bindparam("with_hash"))
 
 
 async def chain_head(session: AsyncSession, chain: str) -> AuditChain | None:

@@ -10,18 +10,35 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
+from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, String, Text, and_, bindparam, case, cast, exists, func, not_, or_, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    String,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    not_,
+    or_,
+    update,
+)
 from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from spacekey.domain.page import Page, PageRequest, TokenOrder
 from spacekey.domain.secret import PREFIX_LENGTH
 from spacekey.domain.token_state import Status
 from spacekey.models.engine.reading import Reader, Values
-from spacekey.models.engine.statements import contains, insert
+from spacekey.models.engine.statements import contains, insert, row_by_id
 from spacekey.models.tables.base import SQLITE
 from spacekey.models.tables.expressions import FAR_FUTURE, FAR_PAST
 from spacekey.models.tables.records import TokenRecord, WorkspaceRecord, columns, decoder, width
@@ -34,6 +51,9 @@ from .pagination import Listing, Ordering, fetch_merged_page, fetch_pages
 _COLUMNS = columns(TokenRecord, "t")
 _TABLES = "spacekey_tokens t LEFT JOIN spacekey_token_first_uses u ON u.token_id = t.rotated_to_id"
 BATCH = 1_000
+Moment: TypeAlias = datetime | BindParameter[datetime]
+"""Time, or the parameter of a statement that stands for it."""
+
 Holding = tuple[str, tuple[str, ...], int]
 """Workspace id, grants as stored, and the number of holders with exactly these."""
 
@@ -77,7 +97,7 @@ class TokenFilter:
 
 async def token_by_id(session: AsyncSession, token_id: str) -> Token | None:
     """Return the token in any state, deleted ones included, or None."""
-    return await session.get(Token, token_id)
+    return await row_by_id(session, Token, token_id)
 
 
 async def tokens_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[Token]:
@@ -261,12 +281,12 @@ def conditions(values: Values, *, where: TokenFilter, now: datetime) -> list[str
     return found
 
 
-def is_over(now: datetime) -> ColumnElement[bool]:
+def is_over(now: Moment) -> ColumnElement[bool]:
     """Return the condition for an end by expiry, by a rotation's grace or by the successor's first use. Never NULL."""
     return or_(_come(col(Token.expires_at), now), is_replaced(now))
 
 
-def is_replaced(now: datetime) -> ColumnElement[bool]:
+def is_replaced(now: Moment) -> ColumnElement[bool]:
     """Return the condition for an end by rotation: the grace is over, or the successor was used. Never NULL."""
     return or_(_come(col(Token.retires_at), now), _succeeded(now))
 
@@ -289,25 +309,54 @@ async def live_token_count(session: AsyncSession, workspace_id: str, now: dateti
     return (await live_token_counts(session, [workspace_id], now))[workspace_id]
 
 
+async def has_fewer_tokens(session: AsyncSession, workspace_id: str, bound: int) -> bool:
+    """Return whether the workspace has fewer tokens than this that are neither revoked nor deleted.
+
+    Then :func:`live_token_count`, which is at most that many and takes several times as long, is below it too.
+    """
+    given = {"workspace": workspace_id, "bound": bound}
+    return (await session.exec(_unrevoked_token_count(), params=given)).one() < bound
+
+
+@cache
+def _unrevoked_token_count() -> SelectOfScalar[int]:
+    unrevoked = (
+        select(Token.id)
+        .where(
+            Token.workspace_id == bindparam("workspace"),
+            col(Token.deleted_at).is_(None),
+            col(Token.revoked_at).is_(None),
+        )
+        .limit(bindparam("bound", type_=Integer()))
+    )
+    return select(func.count()).select_from(unrevoked.subquery())
+
+
 async def live_token_counts(session: AsyncSession, workspace_ids: Iterable[str], now: datetime) -> dict[str, int]:
     """Return :func:`live_token_count` of each workspace, in one statement."""
     wanted = set(workspace_ids)
+    rows = await session.exec(_live_token_counts(), params={"workspaces": sorted(wanted), "now": now})
+    found = {workspace_id: int(count) for workspace_id, count in rows.all()}
+    return {one: found.get(one, 0) for one in wanted}
+
+
+@cache
+def _live_token_counts() -> Select[str, int]:
+    # Built once: building it takes longer than running it.
     chain = func.coalesce(col(Token.chain_id), Token.id)
     tokens = (
         select(col(Token.workspace_id), func.count().label("good"))
         .where(
-            col(Token.workspace_id).in_(wanted),
+            col(Token.workspace_id).in_(bindparam("workspaces", expanding=True)),
             col(Token.deleted_at).is_(None),
             col(Token.revoked_at).is_(None),
-            not_(is_over(now)),
+            not_(is_over(bindparam("now", type_=Token.__table__.c.expires_at.type))),
         )
         .group_by(col(Token.workspace_id), chain)
         .subquery()
     )
     places = case((tokens.c.good > 2, tokens.c.good - 1), else_=1)
-    statement = select(tokens.c.workspace_id, func.sum(places)).group_by(tokens.c.workspace_id)
-    found = {workspace_id: int(count) for workspace_id, count in (await session.exec(statement)).all()}
-    return {one: found.get(one, 0) for one in wanted}
+    return select(tokens.c.workspace_id, func.sum(places)).group_by(tokens.c.workspace_id)
 
 
 async def count_tokens_with_grant(session: AsyncSession, workspace_id: str, grant: str, now: datetime) -> int:
@@ -499,10 +548,10 @@ def _over(now: str) -> str:
     return f"({ends} OR EXISTS ({used}))"
 
 
-def _come(end: Mapped[datetime | None], now: datetime) -> ColumnElement[bool]:
+def _come(end: Mapped[datetime | None], now: Moment) -> ColumnElement[bool]:
     # IS NOT NULL makes it false rather than NULL without an end, so that it can be negated.
     return and_(end.is_not(None), end <= now)
 
 
-def _succeeded(now: datetime) -> ColumnElement[bool]:
+def _succeeded(now: Moment) -> ColumnElement[bool]:
     return exists().where(col(TokenFirstUse.token_id) == Token.rotated_to_id, col(TokenFirstUse.at) <= now)

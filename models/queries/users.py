@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest
 from spacekey.models.engine.reading import Reader, Values
+from spacekey.models.engine.statements import row_by_id
 from spacekey.models.tables.records import InvitationRecord, UserRecord, columns
 from spacekey.models.tables.user import Invitation, User, UserSession
 
@@ -23,7 +24,7 @@ _NEWEST_INVITATION_FIRST = Ordering("invitations.created", "i.created_at", datet
 
 async def user_by_id(session: AsyncSession, user_id: str) -> User | None:
     """Return the user, or None."""
-    return await session.get(User, user_id)
+    return await row_by_id(session, User, user_id)
 
 
 async def lock_user(session: AsyncSession, user_id: str) -> User | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 
-from sqlalchemy import delete, func
+from sqlalchemy import bindparam, delete, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from spacekey.domain.page import Page, PageRequest
 from spacekey.models.engine.reading import Reader, Values
-from spacekey.models.engine.statements import contains, insert
+from spacekey.models.engine.statements import contains, insert, row_by_id
 from spacekey.models.tables.records import MemberRecord, SpaceRecord, UserRecord, WorkspaceRecord, columns, decoder
 from spacekey.models.tables.user import User
 from spacekey.models.tables.workspace import Member, ReleasedSlug, Space, Workspace
@@ -28,7 +29,7 @@ _MEMBERS_BY_NAME = Ordering("members.name", "lower(coalesce(nullif(u.name, ''), 
 
 async def workspace_by_id(session: AsyncSession, workspace_id: str) -> Workspace | None:
     """Return the workspace, a deleted one included, or None."""
-    return await session.get(Workspace, workspace_id)
+    return await row_by_id(session, Workspace, workspace_id)
 
 
 async def workspaces_by_ids(session: AsyncSession, ids: Iterable[str]) -> list[Workspace]:
@@ -84,9 +85,13 @@ async def lock_workspace(session: AsyncSession, workspace_id: str) -> Workspace 
 
     SQLite leaves ``FOR UPDATE`` out: a session that changes is the only writer there.
     """
-    statement = select(Workspace).where(Workspace.id == workspace_id).with_for_update()
-    found = await session.exec(statement.execution_options(populate_existing=True))
-    return found.one_or_none()
+    return (await session.exec(_lock_workspace(), params={"id": workspace_id})).one_or_none()
+
+
+@cache
+def _lock_workspace() -> SelectOfScalar[Workspace]:
+    statement = select(Workspace).where(Workspace.id == bindparam("id")).with_for_update()
+    return statement.execution_options(populate_existing=True)
 
 
 async def all_workspaces(session: AsyncSession) -> list[Workspace]:
@@ -181,7 +186,7 @@ async def workspace_ids_by_external_id(reader: Reader, external_id: str, product
 
 async def space_by_id(session: AsyncSession, space_id: str) -> Space | None:
     """Return the space, a deleted one included, or None."""
-    return await session.get(Space, space_id)
+    return await row_by_id(session, Space, space_id)
 
 
 async def space_by_slug(session: AsyncSession, workspace_id: str, slug: str) -> Space | None:

@@ -17,7 +17,7 @@ from spacekey.domain.ids import EVENT, USER, id_prefix, new_id
 from spacekey.domain.refusal import NotFound
 from spacekey.models.queries import audit as audit_queries
 from spacekey.models.queries import users as user_queries
-from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
+from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain
 from spacekey.models.tables.records import AnyEvent, AuditRecord
 from spacekey.resolvers.access.caller import Caller, RequestFacts
 from spacekey.resolvers.addresses import plain_name
@@ -159,7 +159,7 @@ async def record(
     before: Facts | None = None,
     after: Facts | None = None,
     outcome: str = "success",
-) -> AuditEvent:
+) -> None:
     """Append an event to a chain, inside the caller's transaction.
 
     A person who acts is held until the transaction ends: either an erasure commits first and the change is refused, or
@@ -184,7 +184,7 @@ async def record(
     ):
         raise NotFound("account")
     head = await audit_queries.lock_chain(session, chain)
-    event = AuditEvent(
+    event = AuditRecord(
         id=new_id(EVENT, system.clock(), system.entropy),
         version=VERSION,
         chain=chain,
@@ -205,18 +205,18 @@ async def record(
         user_agent=printable(by.request.user_agent, 300),
         request_id=by.request.request_id[:64],
         actor_salt=system.entropy(SALT_BYTES),
+        actor_digest=None,
+        actor_erased=False,
         target_salt=system.entropy(SALT_BYTES),
+        target_digest=None,
+        target_erased=False,
         hash=b"",
     )
-    event.actor_digest, event.target_digest = actor_digest(event), target_digest(event)
-    event.hash = event_hash(head.hash, event)
-    head.sequence = event.sequence
-    head.hash = event.hash
-    session.add(event)
-    session.add(head)
+    event = event._replace(actor_digest=actor_digest(event), target_digest=target_digest(event))
+    event = event._replace(hash=event_hash(head.hash, event))
+    await audit_queries.append_event(session, head, event)
     if event.sequence == 1 and chain != SYSTEM_CHAIN:
         await anchor(session, system, [head])
-    return event
 
 
 async def anchor(session: AsyncSession, system: System, heads: Sequence[AuditChain]) -> None:
@@ -239,7 +239,7 @@ async def anchor(session: AsyncSession, system: System, heads: Sequence[AuditCha
         session.add(head)
 
 
-def event_hash(previous: bytes, event: AuditEvent) -> bytes:
+def event_hash(previous: bytes, event: AnyEvent) -> bytes:
     """Return SHA-256 of the previous hash and the event's hashed fields as canonical JSON.
 
     Canonical JSON has sorted keys and no blanks, in UTF-8; times are in UTC with microseconds and ``+00:00``, digests
@@ -253,13 +253,13 @@ def event_hash(previous: bytes, event: AuditEvent) -> bytes:
     return hashlib.sha256(previous + _canonical(facts)).digest()
 
 
-def actor_digest(event: AuditEvent) -> bytes:
+def actor_digest(event: AnyEvent) -> bytes:
     """Return the salted digest of the actor's personal fields: name, IP address, user agent."""
     named = {"name": event.actor_name, "ip": event.ip, "user_agent": event.user_agent}
     return _digest(event.actor_salt, named)
 
 
-def target_digest(event: AuditEvent) -> bytes:
+def target_digest(event: AnyEvent) -> bytes:
     """Return the salted digest of the target's personal fields: name and further facts."""
     return _digest(event.target_salt, {"name": event.target_name, "facts": event.target_facts})
 

@@ -258,6 +258,8 @@ async def check_room(session: AsyncSession, system: System, authority: Authority
         raise PlanLimit(plan.name, f"The plan '{plan.title}' does not include tokens; upgrade the workspace.")
     if plan.tokens_max is None:
         return
+    if await token_queries.has_fewer_tokens(session, authority.workspace.id, plan.tokens_max):
+        return
     if await token_queries.live_token_count(session, authority.workspace.id, system.clock()) >= plan.tokens_max:
         raise PlanLimit(plan.name, f"The plan '{plan.title}' allows {plan.tokens_max} tokens; revoke unused ones.")
 

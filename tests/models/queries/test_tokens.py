@@ -92,6 +92,10 @@ class TestStatus:
         live = {Status.ACTIVE, Status.DISABLED}
         async with store.reading() as session:
             count = await token_queries.live_token_count(session, workspace.id, NOW)
+            unrevoked = sum(token.revoked_at is None and token.deleted_at is None for token in tokens)
+            for bound in range(unrevoked + 2):
+                assert await token_queries.has_fewer_tokens(session, workspace.id, bound) is (unrevoked < bound)
+        assert count <= unrevoked
         assert count == sum(one in live for one in wanted.values())
 
         # What ends soon: not over, not revoked, and with an end before the given moment.
