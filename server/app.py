@@ -38,6 +38,7 @@ from spacekey.server.http.base_path import BasePath, check_base_path, route_path
 from spacekey.server.http.client_auth import ClientAuthentication
 from spacekey.server.http.cors import CrossOrigin, Preflight
 from spacekey.server.http.dashboard import dashboard_routes
+from spacekey.server.http.element import element_routes
 from spacekey.server.http.errors import REALM, on_expected, on_http_exception
 from spacekey.server.http.graphiql import graphiql_routes
 from spacekey.server.http.identity import person_of
@@ -112,6 +113,7 @@ def _routes(settings: Settings, identity: Identity, schema: strawberry.Schema) -
         *dashboard_routes(
             graphiql=settings.graphiql, sign_in=ways_to_sign_in(identity, mail=settings.smtp_url is not None)
         ),
+        *element_routes(),
     ]
     return [*routes, *graphiql_routes()] if settings.graphiql else routes
 

@@ -18,6 +18,8 @@ export class ApiError extends Error {
 const KINDS = { UNAUTHENTICATED: "signed-out", INSUFFICIENT_SCOPE: "forbidden", UNAVAILABLE: "unavailable" };
 let signInAgain = null;
 let personId = null;
+let elsewhere = null;
+let changed = null;
 
 /**
  * Say as whom this page acts; null for whoever is signed in. All tabs share one session: without this, a page whose
@@ -25,6 +27,16 @@ let personId = null;
  */
 export function actAs(id) {
   personId = id;
+}
+
+/** Ask another server, without cookies. headers() gives what each request carries; null while there is no session. */
+export function connect(url, headers) {
+  elsewhere = { url, headers };
+}
+
+/** Be told of every change that was made: the mutation's name, its input and its answer. */
+export function whenChanged(listener) {
+  changed = listener;
 }
 
 /** What to do when the session has ended: a function whose promise ends once somebody has signed in again. */
@@ -56,21 +68,20 @@ export async function change(document, input) {
     const text = first && !others.length ? first.message : answer.message;
     throw new ApiError("refused", text, { ...answer, whole: answer.message });
   }
+  changed?.(/answer: (\w+)/.exec(document)[1], input, answer);
   return answer;
 }
 
 async function post(document, variables) {
+  const own = elsewhere ? elsewhere.headers() : personId === null ? {} : { "Spacekey-Person": personId };
+  if (own === null) throw new ApiError("signed-out", "There is no session yet.");
   let response;
   try {
-    response = await fetch(toUrlPath("/graphql"), {
+    response = await fetch(elsewhere ? elsewhere.url : toUrlPath("/graphql"), {
       method: "POST",
-      headers: {
-        "Content-Type": "application/json",
-        Accept: "application/json",
-        ...(personId === null ? {} : { "Spacekey-Person": personId }),
-      },
+      headers: { "Content-Type": "application/json", Accept: "application/json", ...own },
       body: JSON.stringify({ query: document, variables }),
-      credentials: "same-origin",
+      credentials: elsewhere ? "omit" : "same-origin",
       cache: "no-store",
       redirect: "error",
     });

@@ -1,6 +1,7 @@
 // Elements from plain calls. Text always becomes text: nothing here reads HTML.
 
 import { toUrlPath } from "./base-path.js";
+import { isDashboard } from "./surroundings.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const PROPERTIES = new Set(["value", "checked", "indeterminate", "selected"]);
@@ -8,9 +9,14 @@ let counted = 0;
 
 /**
  * h("button", { class: "main", onclick: save }, "Save") → an element. null, undefined and false leave things out.
- * An href such as "/account" is a page of the dashboard, whatever its base path.
+ * An href such as "/account" is a page of the dashboard, whatever its base path; where there are no pages the link is
+ * plain text.
  */
 export function h(tag, attributes = {}, ...children) {
+  if (!isDashboard() && attributes.href?.startsWith("/")) {
+    const { href: _nowhere, ...others } = attributes;
+    return filled(document.createElement("span"), others, children);
+  }
   return filled(document.createElement(tag), attributes, children);
 }
 

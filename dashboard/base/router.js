@@ -5,6 +5,7 @@ import { pagePath, presentPath, toUrlPath } from "./base-path.js";
 let table = [];
 let show = null;
 let here = null;
+let alone = false;
 let mayLeave = null;
 
 /**
@@ -19,8 +20,16 @@ export function startRouter(routes, shown) {
   return render();
 }
 
+/** Start without addresses, as in an element: there is one page, and going anywhere shows it afresh. */
+export function startAlone(shown) {
+  show = shown;
+  alone = true;
+  return render();
+}
+
 /** Go to a path of the dashboard. */
 export function go(path, { replace = false } = {}) {
+  if (alone) return render();
   history[replace ? "replaceState" : "pushState"](null, "", toUrlPath(path));
   return render();
 }
@@ -32,6 +41,7 @@ export function holdPage(question) {
 
 /** Show the present address afresh. */
 export function render() {
+  if (alone) return show();
   here = location.pathname + location.search;
   const path = presentPath();
   const found = table.map(([pattern, page]) => [pattern.exec(path), page]).find(([match]) => match);
@@ -40,6 +50,7 @@ export function render() {
 
 /** Note what a page shows (filters, sorting, place) in the address, without a new entry in the history. */
 export function note(query) {
+  if (alone) return;
   const text = query.toString();
   here = text ? `${location.pathname}?${text}` : location.pathname;
   history.replaceState(null, "", here);

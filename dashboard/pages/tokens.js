@@ -1,35 +1,15 @@
-// The tokens of a workspace or a space: the table, its filters, and what can be done to rows.
+// The tokens of a workspace, and those of a space, as pages.
 
 import { ask } from "../base/api.js";
-import { fill, h } from "../base/dom.js";
-import { go, note, render } from "../base/router.js";
-import { WORKSPACE, keepWorkspace, loadWorkspace, may } from "../base/workspace.js";
-import { alertBox, errorBox } from "../parts/alert.js";
-import { createToken, whyNoTokens } from "../parts/create-token.js";
-import { columnsButton, withChoice } from "../parts/columns.js";
-import { say } from "../parts/notice.js";
-import { pageArguments, pager } from "../parts/pager.js";
-import { rowClass } from "../parts/status.js";
-import { selection } from "../parts/selection.js";
-import { someSpaces } from "../parts/space-field.js";
-import { table } from "../parts/table.js";
-import { TOKEN_ROW } from "../parts/token-fields.js";
-import { tokenColumns } from "../parts/token-columns.js";
-import { filterBar, filterOf, isFiltered } from "../parts/token-filters.js";
-import { noTokens } from "../parts/no-tokens.js";
+import { WORKSPACE, keepWorkspace, loadWorkspace } from "../base/workspace.js";
+import { tokensView } from "../parts/token-list.js";
 import { missingPage } from "./missing.js";
-
-const SIZE = 50;
-const ARGUMENTS =
-  "$filter: TokenFilter, $order: TokenOrderBy, $first: Int, $after: String, $last: Int, $before: String";
-const TOKENS = `tokens(filter: $filter, orderBy: $order, first: $first, after: $after, last: $last, before: $before) {
-  nodes { ...TokenRow } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }`;
 
 /** The tokens of a workspace, those of its spaces among them. */
 export async function workspaceTokensPage({ id }, query) {
   const workspace = await loadWorkspace(id);
   if (!workspace) return missingPage();
-  return tokensPage({ workspace, space: null, query });
+  return tokensView({ workspace, space: null, query });
 }
 
 /** The tokens of a space. */
@@ -37,154 +17,5 @@ export async function spaceTokensPage({ id }, query) {
   const document = `query ($id: ID!) { space(id: $id) { id name slug workspace { ...Workspace } } } ${WORKSPACE}`;
   const { space } = await ask(document, { id });
   if (!space?.workspace) return missingPage();
-  return tokensPage({ workspace: keepWorkspace(space.workspace), space, query });
-}
-
-async function tokensPage({ workspace, space, query }) {
-  const title = space ? `Tokens of ${space.name}` : "Access tokens";
-  const view = { title, workspace, space, current: space ? "spaces" : "access-tokens" };
-  if (!may(workspace, "tokens:read")) {
-    return {
-      ...view,
-      body: alertBox("info", "Your role does not include seeing tokens. An owner of the workspace can change that."),
-    };
-  }
-  const place = { workspace, space, query, reload: null };
-  const reason = may(workspace, "tokens:create") ? whyNoTokens(workspace) : null;
-  const create = may(workspace, "tokens:create")
-    ? h(
-        "button",
-        { type: "button", class: "main", disabled: reason !== null, onclick: () => newToken(place) },
-        "New token",
-      )
-    : null;
-  const page = await load(place);
-  if (!page.nodes.length && !isFiltered(query) && !page.pageInfo.hasPreviousPage) {
-    return {
-      ...view,
-      actions: [create],
-      body: [reason ? alertBox("info", reason) : null, noTokens(place, firstStep(create, reason))],
-    };
-  }
-  return { ...view, actions: [create], body: [reason ? alertBox("info", reason) : null, list(place, page)] };
-}
-
-async function load({ workspace, space, query }) {
-  const [field, start] = query.get("sort")?.split(".") ?? [];
-  const variables = {
-    id: space?.id ?? workspace.id,
-    filter: filterOf(query),
-    order: field ? { field, direction: start } : null,
-    ...pageArguments(query, SIZE),
-  };
-  const root = space ? "space" : "workspace";
-  const data = await ask(`query ($id: ID!, ${ARGUMENTS}) { ${root}(id: $id) { ${TOKENS} } } ${TOKEN_ROW}`, variables);
-  return data[root].tokens;
-}
-
-function firstStep(create, reason) {
-  if (!create) return "Your role cannot create tokens; ask somebody who can.";
-  if (reason) return "Settings show the plans to choose from.";
-  return "Choose “New token” to make the first one. Its secret is shown once.";
-}
-
-/** The toolbar stays while the table beneath is loaded afresh, so that the search box keeps its focus. */
-function list(place, first) {
-  const { workspace, space, query } = place;
-  const results = h("div", { class: "results" });
-  const picked = selection(workspace, () => reload());
-  let page = first;
-  let asked = 0;
-
-  const columns = () =>
-    withChoice(
-      "tokens",
-      tokenColumns(workspace, space, () => reload()),
-    );
-  const draw = () => {
-    const sorting = { ...sortOf(query), change: (field) => resort(field) };
-    const caption = `Tokens of ${(space ?? workspace).name}, ${page.nodes.length} on this page`;
-    const rows = table({
-      caption,
-      columns: columns(),
-      rows: page.nodes,
-      sorting,
-      rowClass: (one) => rowClass(one.status),
-      lead: picked.lead(page.nodes),
-    });
-    const none = h(
-      "p",
-      { class: "empty" },
-      "No token matches. ",
-      h("button", { type: "button", class: "plain link", onclick: clear }, "Show all"),
-    );
-    fill(results, picked.bar, page.nodes.length ? rows : none, pager(page.pageInfo, turn));
-  };
-  const reload = async () => {
-    const mine = (asked += 1);
-    results.setAttribute("aria-busy", "true");
-    try {
-      const answer = await load(place);
-      if (mine !== asked) return;
-      page = answer;
-      picked.keep(page.nodes);
-      draw();
-    } catch (error) {
-      fill(results, errorBox(error, h("button", { type: "button", onclick: reload }, "Try again")));
-    } finally {
-      results.removeAttribute("aria-busy");
-    }
-  };
-  const turn = (to) => {
-    for (const name of ["after", "before"]) query.delete(name);
-    for (const [name, cursor] of Object.entries(to)) query.set(name, cursor);
-    note(query);
-    reload().then(() => results.querySelector(".table-wrap")?.focus());
-  };
-  const narrowed = () => turnTo(query, reload);
-  const resort = (field) => {
-    const { field: present, direction } = sortOf(query);
-    const start = field === "NAME" ? "ASC" : "DESC";
-    const other = direction === "ASC" ? "DESC" : "ASC";
-    query.set("sort", `${field}.${present === field ? other : start}`);
-    turnTo(query, () => reload().then(() => results.querySelector(`[data-sort=${field}]`)?.focus()));
-  };
-  const clear = () => {
-    for (const name of [...query.keys()]) query.delete(name);
-    note(query);
-    render();
-  };
-  place.reload = reload;
-  draw();
-  return [
-    h("div", { class: "toolbar" }, filterBar(workspace, query, narrowed), columnsButton("tokens", columns(), draw)),
-    results,
-  ];
-}
-
-function turnTo(query, reload) {
-  for (const name of ["after", "before"]) query.delete(name);
-  note(query);
-  return reload();
-}
-
-function sortOf(query) {
-  const [field = "CREATED_AT", direction = "DESC"] = query.get("sort")?.split(".") ?? [];
-  return { field, direction };
-}
-
-async function newToken(place) {
-  const { workspace, space } = place;
-  let spaces = null;
-  if (!space && workspace.product.tokenKinds.includes("SPACE") && may(workspace, "spaces:read")) {
-    spaces = await someSpaces(workspace);
-  }
-  if (!space && !spaces?.nodes.length && !workspace.product.tokenKinds.includes("WORKSPACE")) {
-    await go(`/workspace/${workspace.id}/spaces`);
-    say("Tokens belong to a space here: make a space first.");
-    return;
-  }
-  const made = await createToken(workspace, { space, spaces });
-  // A table that is there is filled afresh; its filters stay as they are, even those chosen this very moment.
-  if (made) await (place.reload ?? render)();
+  return tokensView({ workspace: keepWorkspace(space.workspace), space, query });
 }

@@ -1,6 +1,7 @@
 // Modal dialogs: the browser's own <dialog>, with a name, a way out, and the focus given back.
 
 import { freshId, h } from "../base/dom.js";
+import { focused, putOnTop } from "../base/surroundings.js";
 
 const open = new Set();
 
@@ -9,7 +10,7 @@ const open = new Set();
  * close was called with. mayClose() may refuse Escape and the close button by returning false.
  */
 export function openDialog({ title, content, wide = false, mayClose = () => true, dismissable = true }) {
-  const before = document.activeElement;
+  const before = focused();
   let finish;
   const closed = new Promise((resolve) => (finish = resolve));
   const id = freshId("dialog");
@@ -38,7 +39,7 @@ export function openDialog({ title, content, wide = false, mayClose = () => true
     leave();
   });
   open.add(close);
-  document.body.append(element);
+  putOnTop(element);
   element.showModal();
   const first = element.querySelector(".dialog-body :is(input:not([type=hidden]), select, textarea):not(:disabled)");
   (element.querySelector("[data-focus]") ?? first ?? element.querySelector("h2")).focus();

@@ -1,6 +1,7 @@
 // A menu behind a button: arrow keys, Home, End, Escape, and the focus back on the button.
 
 import { freshId, h } from "../base/dom.js";
+import { everywhere, focused, isFocusLost, landmark, putOnTop } from "../base/surroundings.js";
 
 let shut = null;
 
@@ -45,14 +46,14 @@ function open(button, id, items) {
   menu.addEventListener("toggle", (event) => {
     if (event.newState !== "closed") return;
     button.setAttribute("aria-expanded", "false");
-    if (menu.contains(document.activeElement) || document.activeElement === document.body) present(button).focus();
+    if (menu.contains(focused()) || isFocusLost()) present(button).focus();
     place.remove();
     if (shut === close) shut = null;
   });
   menu.addEventListener("keydown", (event) => move(event, entries, close, button));
   // Not beside its button: a table that is drawn afresh meanwhile must not take the menu away under the reader's hand.
-  const place = h("section", { "aria-label": "Menu" }, menu);
-  document.body.append(place);
+  const place = h("div", { role: landmark("region"), "aria-label": "Menu" }, menu);
+  putOnTop(place);
   shut = close;
   button.setAttribute("aria-expanded", "true");
   menu.showPopover();
@@ -70,13 +71,12 @@ function present(button) {
   if (button.isConnected) return button;
   const name = button.getAttribute("aria-label");
   return (
-    [...document.querySelectorAll("[aria-haspopup=menu]")].find((one) => one.getAttribute("aria-label") === name) ??
-    button
+    everywhere("[aria-haspopup=menu]").find((one) => one.getAttribute("aria-label") === name) ?? button
   );
 }
 
 function move(event, entries, close, button) {
-  const at = entries.indexOf(document.activeElement);
+  const at = entries.indexOf(focused());
   const last = entries.length - 1;
   const next = { ArrowDown: at === last ? 0 : at + 1, ArrowUp: at <= 0 ? last : at - 1, Home: 0, End: last }[event.key];
   if (next !== undefined) {

@@ -1,6 +1,7 @@
 // Previous and next page by cursor: the same cost on page one and page twenty thousand.
 
 import { h } from "../base/dom.js";
+import { landmark } from "../base/surroundings.js";
 
 /** Page arguments of a connection from what the address says. */
 export function pageArguments(query, size) {
@@ -16,8 +17,8 @@ export function pager(pageInfo, turn) {
   const on = { type: "button", disabled: !hasNextPage, onclick: () => turn({ after: endCursor }) };
   const first = hasPreviousPage ? h("button", { type: "button", onclick: () => turn({}) }, "First page") : null;
   return h(
-    "nav",
-    { class: "pager", "aria-label": "Pages" },
+    "div",
+    { class: "pager", role: landmark("navigation"), "aria-label": "Pages" },
     first,
     h("button", back, "← Previous"),
     h("button", on, "Next →"),

@@ -50,24 +50,30 @@ export function scopePicker(workspace, chosen = []) {
         scopes.map((one) => row(one, [one.name])),
       ),
     ),
-    h(
-      "details",
-      { class: "management" },
-      h("summary", {}, "Scopes of Spacekey's own API"),
-      h("p", { class: "hint" }, "Only for programs that manage tokens, members or spaces."),
-      operationScopes((names) => tick(names, { only: false })),
-      byResource(management).map(([name, scopes]) =>
-        group(
-          name,
-          scopes.map((one) => row(one, [one.name])),
-        ),
-      ),
-    ),
+    managementScopes(management, row, tick),
     h("p", { class: "field-error", id: freshId("error"), hidden: true }),
     summary,
   );
   tick(chosen);
   return { element, grants };
+}
+
+/** Null where none of them is offered. */
+function managementScopes(scopes, row, tick) {
+  if (!scopes.length) return null;
+  return h(
+    "details",
+    { class: "management" },
+    h("summary", {}, "Scopes of Spacekey's own API"),
+    h("p", { class: "hint" }, "Only for programs that manage tokens, members or spaces."),
+    operationScopes((names) => tick(names, { only: false })),
+    byResource(scopes).map(([name, some]) =>
+      group(
+        name,
+        some.map((one) => row(one, [one.name])),
+      ),
+    ),
+  );
 }
 
 function recommendations(workspace, tick) {

@@ -6,7 +6,7 @@ import { revokeTokens } from "./token-actions.js";
 
 /** Gives { lead(rows), bar, keep(rows) }; lead is null for readers who may not revoke. */
 export function selection(workspace, done) {
-  const bar = h("div", { class: "bulk", role: "region", "aria-label": "Ticked tokens", hidden: true });
+  const bar = h("div", { class: "bulk", role: "group", "aria-label": "Ticked tokens", hidden: true });
   const allowed = may(workspace, "tokens:revoke");
   let ticked = new Map();
   let rows = [];

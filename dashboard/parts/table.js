@@ -1,6 +1,7 @@
 // Tables: a caption for screen readers, headers that sort, and a wrapper that scrolls on narrow screens.
 
 import { freshId, h } from "../base/dom.js";
+import { landmark } from "../base/surroundings.js";
 
 /**
  * A table. columns are { key, title, cell(row), sort, hidden, class }; sort is a sort key.
@@ -29,7 +30,7 @@ export function table({ caption, columns, rows, sorting, rowClass = () => null, 
     h("thead", {}, head),
     h("tbody", {}, body),
   );
-  return h("div", { class: "table-wrap", role: "region", "aria-labelledby": id, tabindex: "0" }, element);
+  return h("div", { class: "table-wrap", role: landmark("region"), "aria-labelledby": id, tabindex: "0" }, element);
 }
 
 function header(column, sorting) {

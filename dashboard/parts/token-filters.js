@@ -3,6 +3,7 @@
 import { h } from "../base/dom.js";
 import { NAME_LENGTH_MAX } from "../base/limits.js";
 import { searchable, holdsSecret } from "../base/secret-shape.js";
+import { landmark } from "../base/surroundings.js";
 import { selectField, textField } from "./field.js";
 import { say } from "./notice.js";
 import { holdRoles, nameWord } from "./shown-part.js";
@@ -75,7 +76,7 @@ export function filterBar(workspace, query, changed) {
   const orders = ORDERS.map(([value, text]) => [value, text ?? nameWord(workspace)]);
   return h(
     "div",
-    { class: "filters", role: "search", "aria-label": "Tokens" },
+    { class: "filters", role: landmark("search"), "aria-label": "Tokens" },
     search,
     select("status", "Status", STATUSES),
     environments.length > 2 ? select("environment", "Environment", environments) : null,

@@ -23,7 +23,8 @@ from .people import People, User
 from .portal import Portal
 
 SESSION = "harbor-session"
-SCRIPT = Path(__file__).with_name("live.js")
+FOLDER = Path(__file__).parent
+FILES = {"live.js": "text/javascript", "element.js": "text/javascript", "element.css": "text/css"}
 NO_STORE = {"Cache-Control": "no-store"}
 
 router = APIRouter()
@@ -186,6 +187,18 @@ async def live_keys(request: Request, user: SignedIn, tenant: Tenant) -> Respons
     return HTMLResponse(pages.live_page(user, tenant.id, portal.url), headers=headers)
 
 
+@router.get("/keys/element", response_class=HTMLResponse)
+@public
+async def element_keys(request: Request, user: SignedIn) -> Response:
+    portal = portal_of(request)
+    policy = (
+        f"default-src 'none'; script-src 'self' {portal.url}; connect-src 'self' {portal.url}; style-src 'self'; "
+        "img-src data:; form-action 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+    headers = {**NO_STORE, "Content-Security-Policy": policy}
+    return HTMLResponse(pages.element_page(user, portal.url), headers=headers)
+
+
 @router.post("/keys/session")
 @public
 async def open_session(request: Request, user: SignedIn, tenant: Tenant) -> Response:
@@ -193,10 +206,12 @@ async def open_session(request: Request, user: SignedIn, tenant: Tenant) -> Resp
     return Response(f'{{"secret": "{secret}"}}', headers=NO_STORE, media_type="application/json")
 
 
-@router.get("/live.js")
+@router.get("/static/{name}")
 @public
-async def script() -> Response:
-    return Response(SCRIPT.read_text(encoding="utf-8"), media_type="text/javascript")
+async def file(name: str) -> Response:
+    if name not in FILES:
+        raise HTTPException(404)
+    return Response((FOLDER / name).read_text(encoding="utf-8"), media_type=FILES[name])
 
 
 def portal_of(request: Request) -> Portal:

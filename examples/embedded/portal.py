@@ -8,7 +8,7 @@ from spacekey import Secret
 
 from .people import User
 
-SCOPES = ("jobs:read", "jobs:write", "tokens:read", "tokens:create", "tokens:revoke")
+SCOPES = ("jobs:read", "jobs:write", "tokens:read", "tokens:create", "tokens:revoke", "workspace:read")
 """What a user may do in the page, and give to a key."""
 
 

@@ -84,20 +84,21 @@ def dashboard_routes(
 
     @public
     async def page(request: Request) -> Response:
-        return _answer(request, page_below(base_path(request.scope)), _PAGE_HEADERS)
+        return answer_file(request, page_below(base_path(request.scope)), _PAGE_HEADERS)
 
     @public
     async def asset(request: Request) -> Response:
         file = files.assets.get(request.path_params["name"])
         if file is None:
             raise HTTPException(404)
-        return _answer(request, file, {"Cache-Control": _FOR_EVER})
+        return answer_file(request, file, {"Cache-Control": _FOR_EVER})
 
     pages: list[BaseRoute] = [Route(path, page, methods=["GET"]) for path in PAGES]
     return [*pages, Route("/assets/{name}", asset, methods=["GET"])]
 
 
-def _answer(request: Request, file: File, headers: dict[str, str]) -> Response:
+def answer_file(request: Request, file: File, headers: dict[str, str]) -> Response:
+    """Return the answer with a file, compressed if the client accepts that."""
     tag = f'"{file.integrity}"'
     headers = {**headers, "ETag": tag, "Vary": "Accept-Encoding"}
     if tag in request.headers.get("if-none-match", ""):
@@ -152,9 +153,9 @@ def dashboard_files(folder: Path, graphiql: bool = False, sign_in: str = PASSWOR
     :raises ConfigurationError: the modules cannot be joined.
     """
     styles = "".join((folder / "style" / name).read_text(encoding="utf-8") for name in STYLES)
-    script = _file("app", "js", "text/javascript; charset=utf-8", joined_modules(folder, ENTRY))
-    style = _file("app", "css", "text/css; charset=utf-8", styles)
-    icon = _file("icon", "svg", "image/svg+xml", (folder / "icon.svg").read_text(encoding="utf-8"))
+    script = compressed_file("app", "js", "text/javascript; charset=utf-8", joined_modules(folder, ENTRY))
+    style = compressed_file("app", "css", "text/css; charset=utf-8", styles)
+    icon = compressed_file("icon", "svg", "image/svg+xml", (folder / "icon.svg").read_text(encoding="utf-8"))
     html = (folder / "index.html").read_text(encoding="utf-8")
     for file, name in ((script, "app.js"), (style, "app.css"), (icon, "icon.svg")):
         html = html.replace(f'"{BASE}/{name}"', f'"{BASE}{file.path}"').replace(f"integrity-of-{name}", file.integrity)
@@ -172,10 +173,11 @@ def style_path() -> str:
 
 def page_file(html: str, base: str) -> File:
     """Return the page of an app with this base path, which is percent-encoded and so has no character of HTML's."""
-    return _file("index", "html", "text/html; charset=utf-8", html.replace(BASE, base))
+    return compressed_file("index", "html", "text/html; charset=utf-8", html.replace(BASE, base))
 
 
-def _file(stem: str, extension: str, media_type: str, text: str) -> File:
+def compressed_file(stem: str, extension: str, media_type: str, text: str) -> File:
+    """Return a file with this text, at a path that has its digest."""
     plain = text.encode("utf-8")
     digest = hashlib.sha384(plain).digest()
     return File(

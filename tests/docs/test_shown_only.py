@@ -21,7 +21,8 @@ from support.pages import PAGES, ROOT, blocks_of
 pytestmark = pytest.mark.sampled(2)
 
 RUN = {"python", "console", "js"}
-SHOWN = {"graphql", "json", "nginx", "sh", "text", "toml"}  # tests/e2e/test_nginx.py runs the configuration
+SHOWN = {"graphql", "html", "json", "nginx", "sh", "text", "toml"}
+"""tests/e2e/test_nginx.py runs the configuration, tests/e2e/dashboard/test_element.py the page in HTML."""
 
 _INLINE = re.compile(r"`(spacekey [a-z][^`]*)`")
 

@@ -16,6 +16,7 @@ import pytest_asyncio
 from spacekey.domain.errors import ConfigurationError
 from spacekey.server.app import build_app
 from spacekey.server.http.dashboard import joined_modules
+from spacekey.server.http.element import DEFINITION, ENTRY, PATH
 from spacekey.server.settings import Settings
 
 DASHBOARD = Path(__file__).resolve().parents[3] / "dashboard"
@@ -120,10 +121,13 @@ def test_what_cannot_be_joined_is_refused_at_start_up(tmp_path: Path, modules: d
 
 
 def test_every_module_is_used_and_has_one_idea() -> None:
-    joined = joined_modules(DASHBOARD, "app.js")
+    joined = joined_modules(DASHBOARD, "app.js") + joined_modules(DASHBOARD, ENTRY)
     for file in DASHBOARD.rglob("*.js"):
         text = file.read_text(encoding="utf-8")
-        assert f"module_{re.sub(r'[^a-zA-Z0-9]', '_', str(file.relative_to(DASHBOARD)))}" in joined, file
+        assert (
+            file == DASHBOARD / DEFINITION
+            or f"module_{re.sub(r'[^a-zA-Z0-9]', '_', str(file.relative_to(DASHBOARD)))}" in joined
+        ), file
         assert text.startswith("// "), f"{file} does not say what it is"
         assert text.count("\n") <= 200, f"{file} is long"
 
@@ -146,3 +150,41 @@ def test_no_line_is_longer_than_those_of_the_other_sources() -> None:
 def test_no_module_does_what_the_policy_is_there_to_stop(strange: str) -> None:
     found = [str(file) for file in DASHBOARD.rglob("*.js") if strange in file.read_text(encoding="utf-8")]
     assert found == []
+
+
+async def test_the_element_is_one_script_that_pages_of_all_origins_may_load_and_keep(client: httpx.AsyncClient) -> None:
+    answer = await client.get(PATH, headers={"Origin": "https://app.example.com"})
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert answer.headers["cache-control"] == "public, max-age=3600"
+    assert "access-control-allow-credentials" not in answer.headers
+    again = await client.get(PATH, headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.headers["access-control-allow-origin"]) == (304, "*")
+
+
+WINDOW_ONLY = re.compile(
+    r"\b(?:document\.(?!createElement)\w+|localStorage|sessionStorage|history\.|location\.|window\.|indexedDB|cookie\b)"
+)
+HAS_AN_ELEMENT_IN_MIND = {"base/surroundings.js", "base/choices.js", "base/router.js", "base/base-path.js"}
+
+
+def test_modules_of_the_element_reach_for_nothing_of_the_page_around_it() -> None:
+    """The page is a host's: its ids, its focus, its address and its storage are not ours."""
+    joined = joined_modules(DASHBOARD, ENTRY)
+    found = []
+    for file in DASHBOARD.rglob("*.js"):
+        name = str(file.relative_to(DASHBOARD))
+        if f"const module_{re.sub(r'[^a-zA-Z0-9]', '_', name)} =" not in joined or name in HAS_AN_ELEMENT_IN_MIND:
+            continue
+        code = re.sub(r"(?m)^\s*(?://|/?\*).*$", "", file.read_text(encoding="utf-8"))
+        found += [f"{name}: {match[0]}" for match in WINDOW_ONLY.finditer(code) if match[0] != "document.trim"]
+    assert found == []
+
+
+async def test_every_custom_property_that_the_guide_names_is_one_of_the_elements(client: httpx.AsyncClient) -> None:
+    script = (await client.get(PATH)).text
+    guide = (DASHBOARD.parent / "docs" / "how-to" / "embed-the-key-page.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"--spacekey-[\w-]+", guide))
+    assert len(named) > 15
+    assert {one for one in named if f"var({one}," not in script} == set()

@@ -207,3 +207,28 @@ async def test_a_page_of_another_origin_speaks_to_graphql_with_a_portal_session(
                 headers: { Authorization: "Bearer x", "Content-Type": "application/json" } }); return "read"; }
                 catch { return "kept away"; } }"""
             assert await foreign.evaluate(script, f"{spacekey}/graphql") == "kept away"
+
+
+@pytest.mark.long
+async def test_spacekeys_element_shows_a_users_keys_on_the_applications_page(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    with two_origins(sqlite_database(tmp_path, sqlite_template)) as (harbor, _spacekey, _settings):
+        async with chromium(found_chromium()) as browser:
+            page = await (await browser.new_context()).new_page()
+            page.set_default_timeout(WAIT_MS)
+            complaints: list[str] = []
+            page.on("console", lambda one: complaints.append(one.text) if one.type in ("error", "warning") else None)
+            await page.goto(harbor)
+            await sign_in(page)
+            await page.get_by_role("link", name="The same, by an element").click()
+            await page.get_by_role("button", name="New token").click()
+            await page.get_by_role("textbox", name="Name").fill("By the element")
+            await page.get_by_role("checkbox", name="jobs:read").check()
+            await page.get_by_role("button", name="Create token").click()
+            secret = await page.get_by_role("textbox", name="The token").input_value()
+            await page.get_by_role("button", name="Done").click()
+            await page.get_by_role("button", name="Close without copying").click()
+            await expect(page.get_by_text("By the element was created.")).to_be_visible()
+            assert (await jobs_at(harbor, secret)).json()["user"] == "Ada"
+            assert complaints == []

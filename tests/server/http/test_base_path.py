@@ -32,6 +32,7 @@ from spacekey.server.app import build_app
 from spacekey.server.build import build_system
 from spacekey.server.http.base_path import BasePath, base_path, route_path
 from spacekey.server.http.dashboard import PAGES
+from spacekey.server.http.element import PATH as ELEMENT
 from spacekey.server.http.routes import OPERATIONS
 from spacekey.server.http.session_cookie import COOKIE, cookie_name
 from spacekey.server.settings import Settings
@@ -45,7 +46,7 @@ from support.world import OPERATOR, PASSWORD
 
 SEGMENTS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1)
 PATHS = st.lists(SEGMENTS, min_size=1, max_size=3).map(lambda names: "".join(f"/{name}" for name in names))
-ADDRESSES = (*PAGES, *(one.path for one in OPERATIONS), "/assets/", "/graphiql")
+ADDRESSES = (*PAGES, *(one.path for one in OPERATIONS), "/assets/", ELEMENT, "/graphiql")
 OWN = re.compile(
     "/(?:" + "|".join(sorted({re.escape(path.split("/")[1]) for path in ADDRESSES} - {""})) + r")(?![\w-])"
 )

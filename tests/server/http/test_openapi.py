@@ -25,6 +25,7 @@ from spacekey.server.app import build_app
 from spacekey.server.http import examples
 from spacekey.server.http.api_keys import CREATED
 from spacekey.server.http.dashboard import dashboard_routes
+from spacekey.server.http.element import element_routes
 from spacekey.server.http.graphiql import graphiql_routes
 from spacekey.server.http.openapi import REQUIRED_SCOPES, Operation
 from spacekey.server.http.requests import FORM_TYPE, JSON_TYPE, validated
@@ -42,7 +43,9 @@ HEADERS = {"x-request-id": "r", "cache-control": "no-store", "vary": "Authorizat
 
 def test_every_operation_of_the_app_is_described_and_nothing_else_is(tmp_path: Any) -> None:
     app = build_app(Settings(database_url=f"sqlite+aiosqlite:///{tmp_path}/s.db", graphiql=True))
-    pages = {route.path for route in [*dashboard_routes(), *graphiql_routes()] if isinstance(route, Route)}
+    pages = {
+        route.path for route in [*dashboard_routes(), *element_routes(), *graphiql_routes()] if isinstance(route, Route)
+    }
     routed = {
         (method.lower(), route.path)
         for route in app.routes
