@@ -271,6 +271,22 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
         ),
     ),
     (
+        "MCP",
+        (
+            (
+                "spacekey.middleware.mcp",
+                (
+                    "protect_mcp",
+                    "McpScopes",
+                    "McpTokenVerifier",
+                    "SpacekeyAccessToken",
+                    "current_principal",
+                    "resource_metadata",
+                ),
+            ),
+        ),
+    ),
+    (
         "Limits and usage",
         (
             ("spacekey", ("MemoryLimiter", "RateLimiting", "RefusalFlood", "Limiter", "ObservedLimiter")),

@@ -17,6 +17,7 @@ PARTS = {
     "spacekey.middleware.verifiers.remote": ("httpx", "spacekey[remote]"),
     "spacekey.middleware.graphql": ("strawberry", "spacekey[graphql]"),
     "spacekey.middleware.limits.redis": ("redis", "spacekey[redis]"),
+    "spacekey.middleware.mcp": ("mcp", "spacekey[mcp]"),
     "spacekey.middleware.observability.opentelemetry": ("opentelemetry", "spacekey[otel]"),
     "spacekey.middleware.fastapi": ("fastapi", "fastapi"),
     "spacekey.server.database_verifier": ("sqlalchemy", "spacekey[server]"),
@@ -34,7 +35,7 @@ def test_a_part_without_its_package_says_what_to_install(part: str) -> None:
     )
 
 
-OPTIONAL = ("redis", "opentelemetry", "fastapi", "authlib", "dotenv", "watchfiles", "yaml")
+OPTIONAL = ("redis", "opentelemetry", "fastapi", "mcp", "authlib", "dotenv", "watchfiles", "yaml")
 """Packages that ``spacekey[server]`` does without."""
 
 

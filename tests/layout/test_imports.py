@@ -27,6 +27,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "middleware/fastapi.py": frozenset({"fastapi"}),
     "middleware/graphql": frozenset({"graphql", "strawberry", "typing_extensions"}),  # the last comes with Strawberry
     "middleware/limits/redis.py": frozenset({"redis"}),
+    "middleware/mcp": frozenset({"mcp", "pydantic"}),  # the last comes with mcp
     "middleware/observability/opentelemetry.py": frozenset({"opentelemetry"}),
     "middleware/verifiers/remote.py": frozenset({"httpx"}),
     "models": frozenset({"sqlalchemy", "sqlmodel"}),
