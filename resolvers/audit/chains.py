@@ -103,6 +103,13 @@ async def audit_heads(system: System) -> list[Head]:
     return [Head(one.chain, one.sequence, one.hash) for one in heads]
 
 
+async def all_chains(system: System) -> list[str]:
+    """Return the names of all chains, the system's first: then its checkpoints name nothing that an export lacks."""
+    async with system.store.reading() as session:
+        names = await audit_queries.audit_chains(session)
+    return sorted(names, key=lambda name: (name != SYSTEM_CHAIN, name))
+
+
 async def verify_chains(
     system: System, chains: list[str] | None = None, kept: list[Head] | None = None
 ) -> list[ChainReport]:

@@ -81,6 +81,7 @@ HEADS = "heads"
 ACTIONS = frozenset(
     (
         "audit.checkpoint",
+        "audit.restore",
         "member.add",
         "member.change_role",
         "member.end_invitations",

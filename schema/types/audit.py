@@ -34,6 +34,7 @@ class AuditAction(Enum):
     """Enum of the actions of events, whose values are their names in the audit log."""
 
     AUDIT_CHECKPOINT = enum_value("audit.checkpoint", description="The heads of the audit logs were recorded.")
+    AUDIT_RESTORE = enum_value("audit.restore", description="After a restore, exports of the audit log were replayed.")
     MEMBER_ADD = enum_value("member.add", description="The operator added a member.")
     MEMBER_CHANGE_ROLE = enum_value("member.change_role", description="The role of a member was changed.")
     MEMBER_END_INVITATIONS = enum_value(

@@ -100,7 +100,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "audit verify": ("spacekey audit verify", "spacekey audit verify acme --expect heads.json"),
     "audit heads": ("spacekey audit heads --json > heads.json",),
     "audit checkpoint": ("spacekey audit checkpoint",),
-    "audit export": ("spacekey audit export -w acme > acme.ndjson",),
+    "audit export": (
+        "spacekey audit export --all > audit.ndjson",
+        "spacekey audit export -w acme > acme.ndjson",
+    ),
+    "restore-check": (
+        "spacekey restore-check audit.ndjson --dry-run",
+        "spacekey restore-check audit.ndjson",
+    ),
     "product list": ("spacekey product list",),
     "product show": ("spacekey product show emit", "spacekey product show product.toml"),
     "scope needed": (

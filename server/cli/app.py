@@ -58,6 +58,11 @@ SINGLES: dict[str, Single] = {
         "login",
         "logout",
     ),
+    "restore-check": Single(
+        "After a restore: end again what was revoked, disabled or narrowed since the backup, by newer audit exports.",
+        "restore_check",
+        "restore_check",
+    ),
     "check": Single(
         "Check settings, products, the database's revision and the clock; exits with 1 when something is wrong.",
         "check",
@@ -234,6 +239,10 @@ def _module(name: str) -> ModuleType:
             from . import product
 
             return product
+        case "restore_check":
+            from . import restore_check
+
+            return restore_check
         case "role":
             from . import role
 

@@ -208,16 +208,25 @@ def _entries(text: str) -> Iterator[tuple[str, Any]]:
                 yield f"line {number}", None
 
 
-def export(workspace: ChainHome = None, of_system: OfSystem = False) -> None:
+def export(
+    workspace: ChainHome = None,
+    of_system: OfSystem = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every chain, one after the other: the system's, then each workspace's.")
+    ] = False,
+) -> None:
     """Print a whole chain as NDJSON, oldest first, one event a line."""
 
     async def work(system: System) -> int:
+        from spacekey.resolvers.audit.chains import all_chains
         from spacekey.resolvers.audit.log import export_chain
 
+        names = await all_chains(system) if everything else [await _chain_of(system, workspace, of_system)]
         count = 0
-        async for line in export_chain(system, await _chain_of(system, workspace, of_system)):
-            sys.stdout.write((line if line.isascii() else json_text(json.loads(line))) + "\n")
-            count += 1
+        for name in names:
+            async for line in export_chain(system, name):
+                sys.stdout.write((line if line.isascii() else json_text(json.loads(line))) + "\n")
+                count += 1
         return count
 
     say(f"{run(work)} events.")

@@ -114,6 +114,21 @@ class PostgresServer:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self._home, ignore_errors=True)
 
+    def dump(self, database: str) -> bytes:
+        """A backup of a database by ``pg_dump``."""
+        return self._client("pg_dump", "--format=custom", "--dbname", database)
+
+    def restore(self, database: str, backup: bytes) -> None:
+        """Fill an empty database from a backup by ``pg_restore``."""
+        self._client("pg_restore", "--exit-on-error", "--dbname", database, given=backup)
+
+    def _client(self, program: str, *arguments: str, given: bytes | None = None) -> bytes:
+        command = [str(self._bin / program), "--host", self.host, "--username", ADMIN, *arguments]
+        done = subprocess.run(command, check=False, capture_output=True, input=given, cwd=self._home, user=self._user)
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} failed:\n{done.stderr.decode(errors='replace')}")
+        return done.stdout
+
     @property
     def pid(self) -> int:
         """The process id of the running server.

@@ -135,6 +135,7 @@ JSON_CALLS: dict[str, list[str]] = {
     "role delete": ["developer", "-w", "emit-demo", "--yes"],
     "usage show": ["-w", "spooled-demo"],
     "usage list": ["-w", "spooled-demo"],
+    "restore-check": ["--dry-run"],
     "audit list": ["-w", "emit-demo"],
     "audit verify": [],
     "audit heads": [],

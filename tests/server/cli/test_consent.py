@@ -45,6 +45,7 @@ ENDS: dict[str, tuple[str, ...]] = {
     "config set": ("--revocation-delay", "5"),
     "service rotate": ("emit-api", "--grace", "none"),
     "service revoke": ("emit-api",),
+    "restore-check": ("EXPORT",),
 }
 """Commands that may end tokens or a member's access, or change how long ended ones work, with arguments that do."""
 
@@ -146,7 +147,10 @@ def populated(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     cli("service", "create", "emit-api", "--product", "emit")
     user = cli.lines("user", "list", "--email", "bob@example.com")[0]["id"]
     space = cli.lines("space", "list", "-w", "emit-demo")[0]["id"]
-    return Populated(file, {"TOKEN": made["id"], "USER": user, "SECRET": made["secret"], "SPACE": space})
+    export = file.with_name("export.ndjson")
+    export.write_text(cli("audit", "export", "--all").stdout)
+    names = {"TOKEN": made["id"], "USER": user, "SECRET": made["secret"], "SPACE": space, "EXPORT": str(export)}
+    return Populated(file, names)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ VERBS = {
 QUESTIONS = {"audit checkpoint", "audit heads", "scope needed", "token inactive", "token quota", "token whose"}
 """Commands that are called by what they answer."""
 
-SEVERAL = {"check", "audit verify"}
+SEVERAL = {"check", "audit verify", "restore-check"}
 """Commands that take several things of one kind."""
 
 SECRET = mint("sp", "live", lambda size: b"\x07" * size).reveal()

@@ -199,6 +199,7 @@ NEEDS_THE_DATABASE: dict[str, tuple[str, ...]] = {
     "audit heads": (),
     "audit checkpoint": (),
     "audit export": ("-w", HOME),
+    "restore-check": (),
 }
 ANYWHERE = {"product list", "product show", "scope needed", "login", "logout"}
 
