@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from spacekey.domain.actor import Actor, ActorKind
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.clock import WallClock
-from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.product import Product
-from spacekey.domain.secret import Secret, secret_prefix_of
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.auth.client import sender
-from spacekey.middleware.verifiers.wrapper import VerifierWrapper
+from spacekey.middleware.verifiers.wrapper import PrefixVerifier
 from spacekey.models.queries.portal_sessions import PortalFacts
 from spacekey.resolvers.access.caller import PortalCaller, RequestFacts, person_key
 from spacekey.resolvers.access.credentials import portal_reason, scopes_of_portal
@@ -46,7 +44,7 @@ class PortalPrincipal(Principal):
         object.__setattr__(self, "digest", digest)
 
 
-class WithPortalSessions(VerifierWrapper):
+class WithPortalSessions(PrefixVerifier):
     """Verifier that knows the secrets of portal sessions, and passes every other secret to the wrapped verifier.
 
     It reads the session at every verification, so nothing is accepted after its end has been committed. A session is
@@ -63,31 +61,14 @@ class WithPortalSessions(VerifierWrapper):
         clock: WallClock,
         verifier: Verifier,
     ) -> None:
-        super().__init__(verifier)
+        super().__init__(SECRET_PREFIX, verifier)
         self._read = read
         self._products = products
         self._clock = clock
 
-    async def verify(self, secret: Secret) -> Verdict:
-        """Return the session's verdict if the secret belongs to one, else the wrapped verifier's."""
-        return await self._session(secret) or await super().verify(secret)
-
-    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
-        """Return the same for many secrets; the wrapped verifier is given those that are not a session's."""
-        known = [await self._session(secret) for secret in secrets]
-        others = iter(
-            await super().verify_many([one for one, here in zip(secrets, known, strict=True) if here is None])
-        )
-        return [next(others) if here is None else here for here in known]
-
-    async def _session(self, secret: Secret) -> Verdict | None:
-        if secret_prefix_of(secret) != SECRET_PREFIX:
-            return None
-        digest = secret.digest()
-        try:
-            facts = await self._read(digest)
-        except ServiceUnavailable as error:
-            return Unavailable(str(error), error.retry_after_seconds)
+    async def known(self, digest: bytes) -> Verdict | None:
+        """Return the verdict on a session's secret, or None if no session has it."""
+        facts = await self._read(digest)
         if facts is None:
             return None
         session = facts.session

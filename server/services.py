@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from spacekey.domain.authentication import Authenticated, Rejected, Unavailable, Verdict
+from spacekey.domain.authentication import Authenticated, Rejected, Verdict
 from spacekey.domain.clock import WallClock
-from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.scope import SERVICE_SCOPES
-from spacekey.domain.secret import Secret, secret_prefix_of
 from spacekey.domain.verifier import Verifier
-from spacekey.middleware.verifiers.wrapper import VerifierWrapper
+from spacekey.middleware.verifiers.wrapper import PrefixVerifier
 from spacekey.models.queries.services import ServiceFacts
 from spacekey.resolvers.access.caller import RequestFacts, ServiceCaller
 from spacekey.resolvers.access.credentials import scopes_of_service, service_reason
@@ -34,7 +32,7 @@ class ServicePrincipal(Principal):
         object.__setattr__(self, "digest", digest)
 
 
-class WithServices(VerifierWrapper):
+class WithServices(PrefixVerifier):
     """Verifier that knows the secrets of services, and passes every other secret to the wrapped verifier.
 
     It reads the service at every verification, so nothing is accepted after its revocation has been committed.
@@ -45,32 +43,15 @@ class WithServices(VerifierWrapper):
     def __init__(
         self, read: Callable[[bytes], Awaitable[ServiceFacts | None]], clock: WallClock, verifier: Verifier
     ) -> None:
-        super().__init__(verifier)
+        super().__init__(SECRET_PREFIX, verifier)
         self._read = read
         self._clock = clock
         if self.known_scopes is not None:
             self.known_scopes |= frozenset(SERVICE_SCOPES)
 
-    async def verify(self, secret: Secret) -> Verdict:
-        """Return the service's verdict if the secret belongs to one, else the wrapped verifier's."""
-        return await self._service(secret) or await super().verify(secret)
-
-    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
-        """Return the same for many secrets; the wrapped verifier is given those that are not a service's."""
-        known = [await self._service(secret) for secret in secrets]
-        others = iter(
-            await super().verify_many([one for one, here in zip(secrets, known, strict=True) if here is None])
-        )
-        return [next(others) if here is None else here for here in known]
-
-    async def _service(self, secret: Secret) -> Verdict | None:
-        if secret_prefix_of(secret) != SECRET_PREFIX:
-            return None
-        digest = secret.digest()
-        try:
-            facts = await self._read(digest)
-        except ServiceUnavailable as error:
-            return Unavailable(str(error), error.retry_after_seconds)
+    async def known(self, digest: bytes) -> Verdict | None:
+        """Return the verdict on a service's secret, or None if no service has it."""
+        facts = await self._read(digest)
         if facts is None:
             return None
         reason = service_reason(facts, self._clock())

@@ -1,11 +1,12 @@
 """Wrappers around verifiers, and the adapter for an object that has only ``verify``."""
 
+from abc import abstractmethod
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from spacekey.domain.authentication import Verdict
-from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.secret import Secret
+from spacekey.domain.authentication import Unavailable, Verdict
+from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
+from spacekey.domain.secret import Secret, secret_prefix_of
 from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from spacekey.middleware.argument_checks import check_verifier
 
@@ -43,6 +44,45 @@ class VerifierWrapper(Verifier):
     async def aclose(self) -> None:
         """Close the wrapped verifier."""
         await self.inner.aclose()
+
+
+class PrefixVerifier(VerifierWrapper):
+    """Base class for a verifier of the secrets with one prefix, around one for all others. Override :meth:`known`.
+
+    :param prefix: what its secrets begin with, as :func:`~spacekey.domain.secret.secret_prefix_of` returns it.
+    :param inner: the verifier for every secret that is not known here.
+    """
+
+    def __init__(self, prefix: str, inner: VerifiesSecrets) -> None:
+        super().__init__(inner)
+        self._prefix = prefix
+
+    @abstractmethod
+    async def known(self, digest: bytes) -> Verdict | None:
+        """Return the verdict on the secret with this SHA-256, which has the prefix, or None if it is not known here.
+
+        :raises ServiceUnavailable: if it cannot be looked up; the verdict is then :class:`Unavailable`.
+        """
+
+    async def verify(self, secret: Secret) -> Verdict:
+        """Return the verdict on a secret that is known here, else the wrapped verifier's."""
+        return await self._verdict(secret) or await super().verify(secret)
+
+    async def verify_many(self, secrets: Sequence[Secret]) -> Sequence[Verdict]:
+        """Return the same for many secrets; the wrapped verifier is given those that are not known here."""
+        known = [await self._verdict(secret) for secret in secrets]
+        others = iter(
+            await super().verify_many([one for one, here in zip(secrets, known, strict=True) if here is None])
+        )
+        return [next(others) if here is None else here for here in known]
+
+    async def _verdict(self, secret: Secret) -> Verdict | None:
+        if secret_prefix_of(secret) != self._prefix:
+            return None
+        try:
+            return await self.known(secret.digest())
+        except ServiceUnavailable as error:
+            return Unavailable(str(error), error.retry_after_seconds)
 
 
 def as_verifier(verifier: VerifiesSecrets) -> Verifier:
