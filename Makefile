@@ -11,7 +11,7 @@ JOBS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 LOG := $(VENV)/install.log
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 SUITE = -n $(JOBS) --dist loadfile --no-loadscope-reorder -ra --durations=10
-ROOT := __init__.py keys.py verifiers.py
+ROOT := __init__.py credentials.py keys.py verifiers.py
 PACKAGES := $(addprefix spacekey/,$(ROOT) $(FOLDERS))
 
 # Compiled files go to build/, also where the environment forbids to write any: the suite starts hundreds of processes.

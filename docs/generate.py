@@ -153,6 +153,7 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
             ),
         ),
     ),
+    ("Credentials", (("spacekey.credentials", ("bearer", "header", "cookie")),)),
     (
         "FastAPI",
         (

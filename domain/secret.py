@@ -129,6 +129,12 @@ def parse(secret: Secret) -> SecretFacts | None:
     return None if match is None or not _adds_up(text) else SecretFacts(match[1], match[2])
 
 
+def has_shape(secret: Secret) -> bool:
+    """Return whether a string has the shape of a secret, with a correct checksum or not. No I/O."""
+    text = secret.reveal()
+    return len(text) <= SECRET_LENGTH_MAX and _SHAPE.fullmatch(text) is not None
+
+
 def secret_prefix_of(secret: Secret) -> str | None:
     """Return the prefix of a secret that may be well-formed, for code that is about to look it up; None if it is not.
 

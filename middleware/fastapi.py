@@ -9,6 +9,7 @@ If TokenMiddleware sees the route, it refuses before the body is read; the depen
 
 import inspect
 import re
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from starlette.requests import HTTPConnection
@@ -25,6 +26,7 @@ with extra("fastapi"):
     from fastapi.security import SecurityScopes
     from fastapi.security.base import SecurityBase
 
+from spacekey.middleware.auth.credentials import Bearer, Header, Source
 from spacekey.middleware.routing.endpoints import as_exception, decorator, requires
 from spacekey.middleware.routing.routes import ANY
 from spacekey.middleware.rules.marks import set_mark
@@ -214,8 +216,8 @@ def document_rules(app: FastAPI) -> None:
     """Show in the OpenAPI document who may call each operation, as ``TokenMiddleware`` enforces it.
 
     Each operation gets every alternative of its rule, or that authentication is optional, and the responses with which
-    it refuses (400, 401, 403, 429, 503) with their schema. Rules of tables and routers count as well as those of
-    dependencies. What the app says itself about one of these responses stays.
+    it refuses (400, 401, 403, 429, 503) with their schema, and each source of tokens a security scheme. Rules of tables
+    and routers count as well as those of dependencies. What the app says itself about one of these responses stays.
 
     :param app: the app with the ``TokenMiddleware``. Its routes may still be added after this.
     """
@@ -228,31 +230,57 @@ def document_rules(app: FastAPI) -> None:
             (method.lower(), _CONVERTOR.sub("}", path)): access
             for (method, path), access in middleware.policy.accesses({"type": "lifespan", "app": app}).items()
         }
+        schemes = _schemes(middleware.settings.credentials.sources)
         for path, operations in document.get("paths", {}).items():
             for method, operation in operations.items():
                 access = rules.get((method, path), rules.get((ANY, path)))
                 if isinstance(access, Requirement) or access == OPTIONAL:
-                    _describe(operation, access, is_limited=middleware.settings.metering is not None)
+                    _describe(operation, access, [*schemes], is_limited=middleware.settings.metering is not None)
         components = document.setdefault("components", {})
-        scheme = _Bearer()
-        components.setdefault("securitySchemes", {})[scheme.scheme_name] = scheme.model.model_dump(
-            by_alias=True, exclude_none=True, mode="json"
-        )
+        theirs = components.setdefault("securitySchemes", {})
+        theirs.pop(_Bearer().scheme_name, None)
+        theirs.update(schemes)
         components.setdefault("schemas", {})[_PROBLEM] = _PROBLEM_SCHEMA
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
 
 
-def _describe(operation: dict[str, Any], access: Requirement | Openness, *, is_limited: bool) -> None:
-    name = _Bearer().scheme_name
-    without = [{key: each for key, each in one.items() if key != name} for one in operation.get("security", ())]
+def _schemes(sources: Sequence[Source]) -> dict[str, Any]:
+    """Return a security scheme of the document for each source of tokens, by name."""
+    schemes: dict[str, Any] = {}
+    for each in sources:
+        if isinstance(each, Bearer):
+            scheme = _Bearer()
+            schemes[scheme.scheme_name] = scheme.model.model_dump(by_alias=True, exclude_none=True, mode="json")
+        else:
+            place = "header" if isinstance(each, Header) else "cookie"
+            schemes[f"Spacekey-{place}-{_UNNAMED.sub('_', each.name)}"] = {
+                "type": "apiKey",
+                "in": place,
+                "name": each.name,
+                "description": f"An API token, in {each.place}.",
+            }
+    return schemes
+
+
+_UNNAMED = re.compile(r"[^A-Za-z0-9._-]")
+"""Characters that a component's name cannot have."""
+
+
+def _describe(
+    operation: dict[str, Any], access: Requirement | Openness, schemes: Sequence[str], *, is_limited: bool
+) -> None:
+    own = {_Bearer().scheme_name, *schemes}
+    without = [{key: each for key, each in one.items() if key not in own} for one in operation.get("security", ())]
     theirs = [one for one in without if one] or [{}]
+    ours: list[dict[str, list[str]]]
     if isinstance(access, Requirement):
         # A rule that no scope satisfies has no alternatives, and an empty list would say that the route is open.
-        ours = [{name: sorted(alternative)} for alternative in access.rule.alternatives] or [{name: []}]
+        alternatives = [sorted(alternative) for alternative in access.rule.alternatives] or [[]]
+        ours = [{name: scopes} for scopes in alternatives for name in schemes]
     else:
-        ours = [{}, {name: []}]
+        ours = [{}, *({name: []} for name in schemes)]
     operation["security"] = [{**one, **other} for other in theirs for one in ours]
     responses = operation.setdefault("responses", {})
     for status, text in _RESPONSES.items():

@@ -14,7 +14,15 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected, Unavailable
+from spacekey.domain.authentication import (
+    Anonymous,
+    Authenticated,
+    AuthenticationResult,
+    Reason,
+    Rejected,
+    Unavailable,
+    Verdict,
+)
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
@@ -22,8 +30,11 @@ from spacekey.middleware import responses
 from spacekey.middleware.argument_checks import places_of
 from spacekey.middleware.auth.authenticator import FOREIGN, Authenticator, ask_within_deadline
 from spacekey.middleware.auth.credentials import (
+    BEARER_ALONE,
+    AttachedSecret,
+    Bearer,
+    Credentials,
     Malformed,
-    credentials_of,
     plain_authorization,
     secret_without_scheme,
 )
@@ -55,7 +66,7 @@ from spacekey.middleware.rules.evaluate import (
 from spacekey.middleware.rules.requirement import PUBLIC, Access, Requirement
 from spacekey.middleware.usage.meter import Counted, Metering, RequestMeter, cost_of
 
-from .responses import VARY, VARY_BY_COOKIE, VARY_BY_ORIGIN, Header, with_vary
+from .responses import Header, with_vary
 
 if TYPE_CHECKING:
     from spacekey.middleware.limits.flood import RefusalFlood
@@ -97,6 +108,12 @@ class Settings:
     """Further parameters of challenges, as they are written in the header; empty for none."""
     ignores_undeclared: bool = False
     """Whether a connection has a user only once a route with a declaration is reached."""
+    credentials: Credentials = BEARER_ALONE
+    """Where a request may have its token."""
+    plain: Callable[[Scope], bytes | None] = plain_authorization
+    """``credentials.plain``, or the same for ``Authorization`` alone, which most apps need for each request."""
+    vary: Header = BEARER_ALONE.vary
+    """``credentials.vary``."""
 
     async def workspace_of_space(self, space_id: str) -> str | Unavailable | None:
         """Return the workspace that owns a space; None if the app does not say, or there is no such space."""
@@ -108,13 +125,18 @@ class Settings:
         return answer if isinstance(answer, str | Unavailable) else None
 
     def challenged(self, challenge: str) -> str:
-        """Return a ``WWW-Authenticate`` value with the app's further parameters."""
+        """Return a ``WWW-Authenticate`` value with the app's own scheme and further parameters."""
+        if self.credentials.challenge_scheme != "Bearer":
+            challenge = challenge.replace("Bearer", self.credentials.challenge_scheme, 1)
         return f"{challenge}, {self.challenge}" if self.challenge else challenge
 
     async def shaped(self, scope: Scope, refusal: responses.ProblemResponse) -> Response:
         """Return the response that refuses: the app's own if it makes one, else ``refusal``."""
-        if self.challenge and "www-authenticate" in refusal.headers:
+        if "www-authenticate" in refusal.headers:
             refusal.headers["www-authenticate"] = self.challenged(refusal.headers["www-authenticate"])
+        if not self.credentials.is_bearer_alone:
+            others = refusal.headers["vary"].split(", ")[1:]
+            refusal.headers["vary"] = ", ".join([self.vary[1].decode(), *others])
         if self.on_refusal is None:
             return refusal
         try:
@@ -158,6 +180,27 @@ class TokenCredentials(AuthCredentials):
 NO_CREDENTIALS = TokenCredentials(None)
 
 
+@dataclass(frozen=True, slots=True)
+class HandedOn:
+    """Stands for a token that the app's ``fallback_authenticator`` decides about.
+
+    :param authorization: the token as an ``Authorization`` header, if it came in a WebSocket's subprotocols or
+        messages, where the app would not find it.
+    :param is_explicit: whether it is not from a cookie, and so was not attached by a browser.
+    """
+
+    authorization: bytes | None
+    is_explicit: bool
+
+    def connection(self, scope: Scope) -> HTTPConnection:
+        """Return the connection that the app is asked about."""
+        if self.authorization is None:
+            return HTTPConnection(scope)
+        scope.setdefault("state", {})  # shared, so that the app finds in it what it puts there
+        headers = [pair for pair in scope["headers"] if pair[0] != b"authorization"]
+        return HTTPConnection({**scope, "headers": [*headers, (b"authorization", self.authorization)]})
+
+
 class RequestAuth:
     """Authentication and authorization of one request or WebSocket.
 
@@ -195,7 +238,7 @@ class RequestAuth:
         scope: Scope,
         receive: Receive,
         send: Send,
-        sent: Secret | Malformed | None = NOT_READ,
+        sent: Secret | Malformed | HandedOn | None = NOT_READ,
     ) -> None:
         self._settings = settings
         self._scope = scope
@@ -206,7 +249,7 @@ class RequestAuth:
         self._outcome: AuthenticationResult | None = None
         self._admitted_at: Mapping[str, Any] = {}  # the path parameters at which ``admitted`` was satisfied
         self._also_admitted: tuple[tuple[Access, Mapping[str, Any]], ...] = ()
-        self._vary: Header = VARY
+        self._vary: Header = settings.vary
         self._has_received = False
         self._is_open = False
         self._lock: asyncio.Lock | None = None
@@ -242,8 +285,13 @@ class RequestAuth:
         """Realm of challenges."""
         return self._settings.realm
 
+    @property
+    def credentials(self) -> Credentials:
+        """Where the app reads tokens."""
+        return self._settings.credentials
+
     def challenged(self, challenge: str) -> str:
-        """Return a ``WWW-Authenticate`` value with the app's further parameters."""
+        """Return a ``WWW-Authenticate`` value with the app's own scheme and further parameters."""
         return self._settings.challenged(challenge)
 
     @property
@@ -462,9 +510,9 @@ class RequestAuth:
             self._lock = asyncio.Lock()
         return self._lock
 
-    def _credentials(self) -> Secret | Malformed | None:
+    def _credentials(self) -> Secret | Malformed | HandedOn | None:
         if self._sent is NOT_READ:
-            self._sent = credentials_of(self._scope)
+            self._sent = self._settings.credentials.read(self._scope)
         return self._sent
 
     def _peek(self) -> AuthenticationResult | None:
@@ -472,10 +520,11 @@ class RequestAuth:
         if self._lock is not None and self._lock.locked():
             return None
         sent, settings = self._sent, self._settings
+        header: bytes | None = None
         if sent is NOT_READ:
-            header = plain_authorization(self._scope)
-        else:
-            header = sent.bearer() if isinstance(sent, Secret) else None
+            header = settings.plain(self._scope)
+        elif type(sent) is Secret:  # and not of a cookie, for which the request's origin has to be checked
+            header = sent.bearer()
         if header is None or (verdict := settings.authenticator.peek(header)) is None:
             return None
         if not isinstance(verdict, Authenticated) and settings.flood is not None:
@@ -488,22 +537,42 @@ class RequestAuth:
         sent, authenticator = self._credentials(), self._settings.authenticator
         if isinstance(sent, Malformed):
             return Rejected(Reason.MALFORMED)
-        if sent is None:
-            outcome = await authenticator.ask_fallback(HTTPConnection(self._scope))
-            if authenticator.fallback_authenticator is not None:
-                decided = isinstance(outcome, Authenticated) or outcome == FOREIGN
-                checked = decided and authenticator.origins is not None and may_change(self._scope)
-                self._vary = VARY_BY_ORIGIN if checked else VARY_BY_COOKIE
-            return outcome
+        if not isinstance(sent, Secret):
+            return await self._verified_by_fallback(sent)
+        if isinstance(sent, AttachedSecret) and authenticator.origins is not None and may_change(self._scope):
+            self._vary = self._settings.credentials.vary_with_origin
+            if not authenticator.origins.is_allowed(self._scope):
+                return FOREIGN
         flood = self._settings.flood
-        if flood is None:
-            return await authenticator.authenticate(self._scope, sent)
-        rate_limited = flood.rate_limited(self._scope, sent)
-        if rate_limited is not None:
+        if flood is not None and (rate_limited := flood.rate_limited(self._scope, sent)) is not None:
             return rate_limited
         verdict = await authenticator.authenticate(self._scope, sent)
-        flood.note(self._scope, sent, verdict)
+        if isinstance(verdict, Rejected) and authenticator.hands_on(sent, verdict):
+            verdict = await self._handed_on(sent, verdict)
+        if flood is not None:
+            flood.note(self._scope, sent, verdict)
         return verdict
+
+    async def _handed_on(self, secret: Secret, verdict: Verdict) -> Verdict:
+        """Return the verdict of the app's ``fallback_authenticator`` on a token that is none of ours."""
+        found = self._settings.credentials.read(self._scope)  # nothing, if it came in subprotocols or messages
+        explicit = not isinstance(secret, AttachedSecret)
+        self._sent = handed = HandedOn(secret.bearer() if found is None else None, explicit)
+        outcome = await self._verified_by_fallback(handed)
+        return verdict if isinstance(outcome, Anonymous) else outcome
+
+    async def _verified_by_fallback(self, sent: HandedOn | None) -> AuthenticationResult:
+        authenticator, credentials = self._settings.authenticator, self._settings.credentials
+        outcome = await self._ask_fallback(sent)
+        if authenticator.fallback_authenticator is not None:
+            decided = isinstance(outcome, Authenticated) or outcome == FOREIGN
+            checked = decided and authenticator.origins is not None and may_change(self._scope)
+            self._vary = credentials.vary_with_origin if checked else credentials.vary_with_fallback
+        return outcome
+
+    def _ask_fallback(self, sent: HandedOn | None) -> Awaitable[AuthenticationResult]:
+        connection = HTTPConnection(self._scope) if sent is None else sent.connection(self._scope)
+        return self._settings.authenticator.ask_fallback(connection, is_explicit=sent is not None and sent.is_explicit)
 
     def _settle(self, outcome: AuthenticationResult) -> AuthenticationResult:
         """Keep the outcome, and make its principal the connection's user.
@@ -560,8 +629,10 @@ class RequestAuth:
             self._also_admitted = (*self._also_admitted, kept)
 
     def _unauthenticated(self, outcome: Anonymous | Rejected | Unavailable) -> responses.ProblemResponse:
+        credentials = self._settings.credentials
         if isinstance(outcome, Anonymous):
-            return responses.credentials_absent(self.realm, without_scheme=secret_without_scheme(self._scope))
+            without_scheme = Bearer() in credentials.sources and secret_without_scheme(self._scope)
+            return responses.credentials_absent(self.realm, places=credentials.places, without_scheme=without_scheme)
         if isinstance(outcome, Flooded):
             return responses.refusals_limited(outcome.retry_after_seconds)
         if isinstance(outcome, Unavailable):
@@ -569,7 +640,7 @@ class RequestAuth:
         if outcome == FOREIGN:
             return responses.cross_origin()
         if isinstance(self._credentials(), Malformed):
-            return responses.request_malformed(self.realm)
+            return responses.request_malformed(self.realm, how=credentials.how)
         return responses.token_refused(self.realm)
 
     async def _denial(
@@ -614,7 +685,7 @@ class RequestAuth:
     def _credential(self, principal: Principal) -> Credential:
         authenticator, secret = self._settings.authenticator, self._credentials()
         if not isinstance(secret, Secret):  # only the fallback authenticator knows what it accepts, from the connection
-            ask_again = partial(authenticator.ask_fallback, HTTPConnection(self._scope))
+            ask_again = partial(self._ask_fallback, secret if isinstance(secret, HandedOn) else None)
             return Credential(id(self), ask_again, _unknown, principal)
         spaces = frozenset(each for one, at in self._requirements() for each in space_ids_in(at, one))
         # If the app must be asked who owns a space, its answer concerns only the connections of that space.

@@ -17,13 +17,6 @@ WEBSOCKET_CODES = {400: 4400, 401: 4401, 403: 4403, 429: 4429, 503: 4503}
 
 Header = tuple[bytes, bytes]
 
-VARY = (b"vary", b"Authorization")
-"""For a response that depends on a token, or on its absence."""
-VARY_BY_COOKIE = (b"vary", b"Authorization, Cookie")
-"""For a response that also depends on the app's ``fallback_authenticator``."""
-VARY_BY_ORIGIN = (b"vary", b"Authorization, Cookie, Origin, Sec-Fetch-Site")
-"""For a response that also depends on an allowed origin."""
-
 _TOKEN_LACKS = ("The token lacks a scope.", "No token may do this.")
 _MEMBER_LACKS = ("Your role lacks a scope.", "No role may do this.")
 
@@ -80,12 +73,15 @@ def challenge(realm: str, error: str | None = None, description: str | None = No
     return "Bearer " + ", ".join(parts)
 
 
-def credentials_absent(realm: str, *, without_scheme: bool = False) -> ProblemResponse:
+def credentials_absent(
+    realm: str, *, places: str = "the Authorization header", without_scheme: bool = False
+) -> ProblemResponse:
     """Return 401 without an error code: no credentials were sent (RFC 6750 §3.1, last paragraph).
 
+    :param places: where the app reads tokens.
     :param without_scheme: whether the ``Authorization`` header is a token without its scheme.
     """
-    detail = "This needs a token in the Authorization header."
+    detail = f"This needs a token in {places}."
     if without_scheme:
         detail = "Write 'Bearer' and a space before the token in the Authorization header."
     return problem(401, "unauthenticated", "Unauthenticated", detail, headers=_headers(challenge(realm)))
@@ -103,9 +99,12 @@ def token_refused(realm: str) -> ProblemResponse:
     )
 
 
-def request_malformed(realm: str) -> ProblemResponse:
-    """Return 400 ``invalid_request``: for two credentials, or a malformed header."""
-    detail = "Send one token, as 'Authorization: Bearer <token>'."
+def request_malformed(realm: str, *, how: str = "as 'Authorization: Bearer <token>'") -> ProblemResponse:
+    """Return 400 ``invalid_request``: for two credentials, or a malformed header.
+
+    :param how: how a client of the app sends its token.
+    """
+    detail = f"Send one token, {how}."
     return problem(
         400,
         "invalid_request",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from spacekey.domain.authentication import Reason
 from spacekey.domain.principal import Limit
 from spacekey.domain.secret import Secret
-from spacekey.middleware.auth.credentials import SUBPROTOCOL
+from spacekey.middleware.auth.credentials import SUBPROTOCOL, Bearer, Cookie, Header, Source
 from spacekey.middleware.verifiers.memory import MemoryVerifier
 
 from .argument_checks import checked_scopes
@@ -34,11 +34,23 @@ class TestToken:
 
     secret: Secret
     verifier: MemoryVerifier
+    source: Source = field(default_factory=Bearer)
+    """The first of the app's sources of tokens."""
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers for HTTP requests."""
-        return {"Authorization": f"Bearer {self.secret.reveal()}"}
+        """Headers for HTTP requests, as the app reads its tokens. With a cookie, they are those of its own pages."""
+        text = self.secret.reveal()
+        if isinstance(self.source, Cookie):
+            return {"Cookie": f"{self.source.name}={text}", "Sec-Fetch-Site": "same-origin"}
+        if isinstance(self.source, Header):
+            return {self.source.name: text}
+        return {"Authorization": f"Bearer {text}"}
+
+    @property
+    def connection_params(self) -> dict[str, str]:
+        """Payload of ``connection_init``, for GraphQL over WebSockets."""
+        return {} if isinstance(self.source, Cookie) else self.headers
 
     @property
     def subprotocols(self) -> list[str]:
@@ -110,7 +122,7 @@ def issue_token(
         metering=None if own.metering is None else replace(own.metering, usage=None),
     )
     try:
-        yield TestToken(secret, verifier)
+        yield TestToken(secret, verifier, own.credentials.sources[0])
     finally:
         middleware.settings = own
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -13,7 +13,13 @@ from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.usage import UsageCounter
 from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier, VerifiesSecrets
 from spacekey.middleware.auth.authenticator import Authenticator, FallbackAuthenticator
-from spacekey.middleware.auth.credentials import SUBPROTOCOL, credentials_of
+from spacekey.middleware.auth.credentials import (
+    BEARER_ALONE,
+    SUBPROTOCOL,
+    Credentials,
+    Source,
+    plain_authorization,
+)
 from spacekey.middleware.auth.origin import OriginCheck
 from spacekey.middleware.limits.limiter import Limiter
 from spacekey.middleware.limits.rate_limiting import RateLimiting
@@ -52,14 +58,18 @@ class TokenMiddleware:
     :param app: the app behind it.
     :param verifier: turns secrets into principals: a :class:`~spacekey.domain.verifier.Verifier`, or any object with an
         async ``verify``.
+    :param credentials: where requests have their token, such as ``[bearer(), header("X-API-Key"), cookie("api_key")]``,
+        from ``spacekey.credentials``; None is ``[bearer()]``. Two tokens in one request are answered 400. A token in a
+        cookie may change something only for pages of the app's own origin and of ``allowed_origins``.
     :param realm: named in every challenge (RFC 9110 §11.5); printable ASCII.
     :param environment: ``live`` or ``test``; tokens of another environment are refused. None accepts all.
     :param timeout: seconds that a verification may take; after that the answer is 503.
-    :param fallback_authenticator: authenticates requests without Bearer credentials, such as by session cookies or an
-        older scheme. Browsers attach cookies, Basic and Negotiate by themselves, so for requests that may change
-        something (every method but GET, HEAD and OPTIONS, and every WebSocket) such credentials count only if the
-        request comes from the app's own origin; else the answer is 403 ``cross_origin``. It is async and returns
-        ``Anonymous()`` if it finds no credentials.
+    :param fallback_authenticator: authenticates requests without a token of ours: those with session cookies or an
+        older scheme, and those whose token has none of our shapes, such as a JSON Web Token. Browsers attach cookies,
+        Basic and Negotiate by themselves, so for requests that may change something (every method but GET, HEAD and
+        OPTIONS, and every WebSocket) such credentials count only if the request comes from the app's own origin; else
+        the answer is 403 ``cross_origin``. It is async and returns ``Anonymous()`` if it finds no credentials. See
+        docs/how-to/two-kinds-of-callers.md.
     :param allowed_origins: other origins whose pages may use it, such as ``https://app.example.com``. None turns the
         check off, for one that reads nothing that browsers send by themselves.
     :param on_result: called with the connection and every result, including its reason. An exception that it raises
@@ -101,6 +111,7 @@ class TokenMiddleware:
         app: ASGIApp,
         verifier: VerifiesSecrets,
         *,
+        credentials: Sequence[Source] | None = None,
         realm: str = "api",
         environment: str | None = None,
         timeout: float = TIMEOUT_SECONDS,
@@ -128,6 +139,12 @@ class TokenMiddleware:
         check_not_async("on_result", on_result)
         if on_refusal is not None and not callable(on_refusal):
             raise ConfigurationError("on_refusal: write a function of the connection and the response")
+        sources = BEARER_ALONE if credentials is None else Credentials(credentials)
+        if sources.has_cookies and allowed_origins is None:
+            raise ConfigurationError(
+                "allowed_origins=None turns off the check that cookie(…) needs, since browsers attach a cookie to "
+                "requests of any page: write a list, or leave it out"
+            )
         self.app = app
         limiting = limits if isinstance(limits, RateLimiting) else RateLimiting(limits)
         limiter = limiting.limiter
@@ -154,6 +171,9 @@ class TokenMiddleware:
             on_refusal,
             checked_challenge(challenge),
             undeclared == "ignore",
+            sources,
+            plain_authorization if sources.is_bearer_alone else sources.plain,
+            sources.vary,
         )
         known = None if known_scopes is None else checked_scopes("known_scopes", known_scopes)
         self.policy = RoutePolicy(self, {} if rules is None else rules, undeclared, known)
@@ -205,10 +225,11 @@ class TokenMiddleware:
         return failures
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        paired = SUBPROTOCOL in (scope.get("subprotocols") or ())
+        credentials = self.settings.credentials
+        paired = credentials.takes_subprotocols and SUBPROTOCOL in (scope.get("subprotocols") or ())
         stream = WatchedWebSocket(self.settings.rechecker, receive, send)
         # The subprotocols hold a secret that the app must not see, so it is taken out at once.
-        auth = RequestAuth(self.settings, scope, stream.receive, stream.send, credentials_of(scope))
+        auth = RequestAuth(self.settings, scope, stream.receive, stream.send, credentials.read(scope))
         auth.stream = stream
         stream.opened = auth.open
         send = auth.send_to_websocket

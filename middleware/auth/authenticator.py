@@ -22,13 +22,13 @@ from spacekey.domain.authentication import (
 )
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Principal
-from spacekey.domain.secret import BEARER_SHAPE, Secret
+from spacekey.domain.secret import BEARER_SHAPE, Secret, has_shape
 from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier
 from spacekey.middleware.argument_checks import flaw_in, is_being_cancelled, places_of
 from spacekey.middleware.rules.evaluate import acts_in
 
 from .client import SentBy
-from .origin import OriginCheck
+from .origin import OriginCheck, may_be_of_browser
 
 log = logging.getLogger("spacekey.middleware")
 
@@ -100,10 +100,25 @@ class Authenticator:
             return [Unavailable("the verifier's answer does not fit")] * len(secrets)
         return [self._checked(verdict) for verdict in answer]
 
-    async def ask_fallback(self, connection: HTTPConnection) -> AuthenticationResult:
+    def hands_on(self, secret: Secret, verdict: Rejected) -> bool:
+        """Return whether the app's ``fallback_authenticator`` decides about a secret that the verifier has refused.
+
+        It does about a string that no token can be, such as a JSON Web Token of the app's own: not about one that is
+        unknown or mistyped, nor about one that cannot be checked now.
+        """
+        return (
+            self.fallback_authenticator is not None
+            and verdict.reason is Reason.MALFORMED
+            and not has_shape(secret)
+            and self.verifier.key_formats.match(secret) is None
+        )
+
+    async def ask_fallback(self, connection: HTTPConnection, *, is_explicit: bool = False) -> AuthenticationResult:
         """Authenticate with the app's ``fallback_authenticator``; "absent" if it has none.
 
         Credentials that it accepts are refused if a page of another origin may have had the browser send them.
+
+        :param is_explicit: whether the request has a token that a browser does not attach by itself.
         """
         if self.fallback_authenticator is None:
             return Anonymous()
@@ -126,6 +141,7 @@ class Authenticator:
             isinstance(verdict, Authenticated)
             and self.origins is not None
             and not self.origins.passes(connection.scope)
+            and (not is_explicit or may_be_of_browser(connection.scope))
         ):
             return FOREIGN
         return verdict

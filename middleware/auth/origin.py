@@ -1,10 +1,11 @@
 """Origin check: credentials that browsers attach by themselves count only for pages of allowed origins.
 
 A browser sends cookies, Basic and Negotiate credentials with requests that any page makes (cross-site request forgery).
-So if an app's ``fallback_authenticator`` accepts a request that may change something, the request must come from the
-app's own origin or an allowed one: by ``Sec-Fetch-Site`` (W3C, Fetch Metadata Request Headers §2.4), else by ``Origin``
-(RFC 6454 §7; OWASP, Cross-Site Request Forgery Prevention). Every WebSocket may change something, and browsers let any
-page open one (RFC 6455 §10.2). A Bearer token is attached only by the page's own code and needs no check.
+So if an app reads tokens from a cookie, or its ``fallback_authenticator`` accepts a request, and the request may change
+something, it must come from the app's own origin or an allowed one: by ``Sec-Fetch-Site`` (W3C, Fetch Metadata Request
+Headers §2.4), else by ``Origin`` (RFC 6454 §7; OWASP, Cross-Site Request Forgery Prevention). Every WebSocket may
+change something, and browsers let any page open one (RFC 6455 §10.2). A token in a header is attached only by the
+page's own code and needs no check.
 """
 
 from collections.abc import Collection, Iterable
@@ -55,6 +56,22 @@ class OriginCheck:
 def may_change(scope: Scope) -> bool:
     """Return whether the request may change something: every WebSocket may."""
     return scope["type"] != "http" or scope["method"] not in SAFE_METHODS
+
+
+def may_be_of_browser(scope: Scope) -> bool:
+    """Return whether a browser may have attached credentials by itself, for the page that makes the request.
+
+    It then says where the page is from: each browser sends ``Origin`` with a request that may change something.
+    """
+    has_origin = has_attached = False
+    for name, value in scope["headers"]:
+        has_origin = has_origin or name in (b"origin", b"sec-fetch-site")
+        has_attached = (
+            has_attached
+            or name == b"cookie"
+            or (name == b"authorization" and not value.lstrip(b" \t")[:7].lower().startswith(b"bearer "))
+        )
+    return has_origin and has_attached
 
 
 def checked_origins(origins: Iterable[str]) -> frozenset[str]:

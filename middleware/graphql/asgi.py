@@ -29,6 +29,7 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier, VerifiesSecrets
 from spacekey.middleware import responses
+from spacekey.middleware.auth.credentials import BEARER_ALONE, Credentials, Source
 from spacekey.middleware.long_lived.recheck import FORBIDDEN, UNAVAILABLE, CloseReason, Credential, Rechecker
 from spacekey.middleware.long_lived.streams import ON_PRINCIPAL_CHANGED, WatchedWebSocket
 from spacekey.middleware.request_auth import KEY, RequestAuth
@@ -79,6 +80,8 @@ class ScopedGraphQL(GraphQL[Any, Any]):
     :param schema: a :class:`ScopedSchema`, or a plain one without rules.
     :param verifier: verifies credentials of ``connection_init`` if the app is not behind a TokenMiddleware; without
         either, such a credential is refused.
+    :param credentials: sources whose names ``connection_init`` may have, if the app is not behind a TokenMiddleware,
+        which has its own; None is ``[bearer()]``.
     :param recheck_seconds: for how long a verdict is relied on while a socket is open.
     :param timeout: seconds that a verification by ``verifier`` may take.
     :param options: those of ``strawberry.asgi.GraphQL`` except ``subscription_protocols``.
@@ -93,6 +96,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         schema: BaseSchema,
         *,
         verifier: VerifiesSecrets | None = None,
+        credentials: Sequence[Source] | None = None,
         recheck_seconds: float = 1.0,
         timeout: float = TIMEOUT_SECONDS,
         **options: Any,
@@ -100,6 +104,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         check_enforced(schema)
         super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,), **options)
         self._verifier = None if verifier is None else as_verifier(verifier)
+        self._credentials = BEARER_ALONE if credentials is None else Credentials(credentials)
         self._timeout = timeout
         self._watch = Rechecker(recheck_seconds, timeout=timeout)
 
@@ -174,11 +179,12 @@ class ScopedGraphQL(GraphQL[Any, Any]):
         """Verify the credential of ``connection_init``, if there is one; else the caller is the handshake's."""
         handler = current_handler()
         websocket = handler.connection
+        auth, caller = _auth_of(websocket), websocket.scope.get("user")
         try:
-            secret = init_credential(handler.init_payload)
+            credentials = self._credentials if auth is None else auth.credentials
+            secret = init_credential(handler.init_payload, credentials)
         except MalformedCredential as error:
             raise await self._reject(websocket, BAD_REQUEST, "Malformed credential") from error
-        auth, caller = _auth_of(websocket), websocket.scope.get("user")
         if secret is None:
             return UNSET_ACK
         if isinstance(caller, Principal):

@@ -27,32 +27,61 @@ from spacekey.domain.principal import Principal
 from spacekey.domain.secret import SECRET_LENGTH_MAX, Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.auth.authenticator import ask_within_deadline, checked_verdict
+from spacekey.middleware.auth.credentials import BEARER_ALONE, Bearer, Credentials, Header
 
 from .schema import ScopedSchema
 from .subscriptions import SubscriptionRequest
 
 
 class MalformedCredential(ValueError):
-    """An authorization in the payload that is not one ``Bearer`` credential."""
+    """A payload with two credentials, or with one that is malformed."""
 
 
-def init_credential(payload: Mapping[str, object]) -> Secret | None:
-    """Return the secret of ``{"Authorization": "Bearer …"}``; case does not matter in name and scheme (RFC 9110 §11.1).
+def init_credential(payload: Mapping[str, object], credentials: Credentials = BEARER_ALONE) -> Secret | None:
+    """Return the secret of ``connection_init``, from the names that clients send; case does not matter in them.
 
-    :returns: None if the payload has no authorization.
-    :raises MalformedCredential: for two authorizations, another scheme, or anything but one word after it.
+    An app that reads ``Authorization`` takes ``{"Authorization": "Bearer …"}`` and ``{"authToken": "…"}``; one that
+    reads another header takes that header's name. The headers may also be in an object ``headers``. What clients write
+    for "no token", null or an empty text, counts as none.
+
+    :param credentials: where the app reads tokens.
+    :raises MalformedCredential: for two credentials, another scheme, or anything but one word.
     """
-    values = [value for name, value in payload.items() if name.lower() == "authorization"]
-    if not values:
-        return None
-    if len(values) > 1 or not isinstance(values[0], str):
+    found = _credentials_in(payload, credentials)
+    for name, value in payload.items():
+        if name.lower() == "headers" and isinstance(value, Mapping):
+            found += _credentials_in(value, credentials)
+        elif name.lower() == AUTH_TOKEN and Bearer() in credentials.sources:
+            found.append(_word(value))
+    if len(found) > 1:
         raise MalformedCredential
-    scheme, _, word = values[0].partition(" ")
-    if scheme.lower() != "bearer" or not word.isascii() or not word.isprintable() or not word or " " in word:
+    return found[0] if found else None
+
+
+AUTH_TOKEN = "authtoken"  # noqa: S105 - a name, in lower case
+"""Name that the documentation of Apollo Client gives to a token in ``connectionParams``."""
+
+
+def _credentials_in(fields: Mapping[str, object], credentials: Credentials) -> list[Secret]:
+    found: list[Secret] = []
+    names = {one.name.lower() for one in credentials.sources if isinstance(one, Header)}
+    for name, value in fields.items():
+        if name.lower() in names:
+            found.append(_word(value))
+        elif name.lower() == "authorization" and Bearer() in credentials.sources:
+            scheme, _, word = value.partition(" ") if isinstance(value, str) else ("", "", value)
+            if scheme.lower() != "bearer":
+                raise MalformedCredential
+            found.append(_word(word))
+    return found
+
+
+def _word(value: object) -> Secret:
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value or " " in value:
         raise MalformedCredential
-    if len(word) > 10 * SECRET_LENGTH_MAX:
+    if len(value) > 10 * SECRET_LENGTH_MAX:
         raise MalformedCredential
-    return Secret(word)
+    return Secret(value)
 
 
 async def verify_within_deadline(verifier: Verifier, seconds: float, scope: Scope, secret: Secret) -> Verdict:

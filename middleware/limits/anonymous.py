@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from math import ceil
 from typing import Any
 
@@ -29,7 +29,7 @@ from spacekey.middleware import responses
 from .budget import WorkAccounts, WorkBudget
 
 MILLISECONDS = 1_000.0
-CREDENTIALS = (b"authorization", b"cookie")
+CREDENTIALS = ("authorization", "cookie")
 
 CpuClock = Callable[[], float]
 
@@ -93,6 +93,7 @@ class AnonymousWork:
     :param budget: the budget to charge.
     :param applies: whether the budget applies to a request; None for all of them. Probes and static files may be left
         out.
+    :param credential_headers: names of the headers in which the app reads credentials, such as ``["X-API-Key"]``.
     :param cpu_clock: seconds of CPU time of the current thread.
     """
 
@@ -102,18 +103,20 @@ class AnonymousWork:
         budget: AnonymousBudget,
         *,
         applies: Callable[[Scope], bool] | None = None,
+        credential_headers: Iterable[str] = CREDENTIALS,
         cpu_clock: CpuClock = time.thread_time,
     ) -> None:
         self.app = app
         self._budget = budget
         self._applies = applies
+        self._credentials = frozenset(name.lower().encode() for name in credential_headers)
         self._cpu_clock = cpu_clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not (self._applies is None or self._applies(scope)):
             await self.app(scope, receive, send)
             return
-        claims = any(name in CREDENTIALS for name, _ in scope["headers"])
+        claims = any(name in self._credentials for name, _ in scope["headers"])
         if not claims and (refusal := await self._budget.refusal(scope)) is not None:
             await refusal(scope, receive, send)
             return

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 
 from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected, Unavailable
 from spacekey.domain.refusal import InvalidInput
+from spacekey.middleware.auth.credentials import credentials_of
 from spacekey.resolvers.accounts.sessions import session_outcome
 from spacekey.resolvers.members.outside import principal_from_outside
 from spacekey.server.context import Parts, facts_of, parts_of
@@ -23,10 +24,12 @@ async def person_of(connection: HTTPConnection) -> AuthenticationResult:
 
     A session that has ended counts as no credentials: browsers send cookies by themselves, and a stale one must not
     keep its user from signing in again. A page that acts as another account than the request's is refused. An address
-    that sends too many unknown cookies has to wait.
+    that sends too many unknown cookies has to wait. A request with a token is no person's, whatever the token is.
 
     :raises ServiceUnavailable: the store, or the identity's own source, does not answer.
     """
+    if credentials_of(connection.scope) is not None:
+        return Anonymous()
     parts = parts_of(connection)
     outcome = await (_by_request if parts.identity.with_each_request else _by_cookie)(connection, parts)
     if isinstance(outcome, Unavailable):

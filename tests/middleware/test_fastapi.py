@@ -13,9 +13,12 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spacekey import TokenMiddleware, optional, protect, public, requires
+from spacekey.credentials import bearer as bearer_source
+from spacekey.credentials import cookie, header
 from spacekey.domain.errors import ConfigurationError, RuleError
 from spacekey.domain.principal import Limit, Principal
 from spacekey.domain.rule import any_of
+from spacekey.middleware.auth.credentials import Source
 from spacekey.middleware.fastapi import OptionalPrincipal, Public, RequireScopes, declare_docs, document_rules
 from spacekey.middleware.limits.memory import MemoryLimiter
 from spacekey.verifiers import MemoryVerifier
@@ -411,6 +414,33 @@ def test_a_rule_that_fastapi_would_not_enforce_says_what_to_write(wrong: Callabl
     with pytest.raises(ConfigurationError) as raised:
         FastAPI().get("/x", dependencies=[wrong()])(run)
     assert cure in str(raised.value)
+
+
+def test_each_source_of_tokens_is_a_security_scheme_of_the_document() -> None:
+    def build(app: FastAPI) -> None:
+        app.get("/x", dependencies=[RequireScopes(any_of("a", "b"))])(run)
+        app.get("/home", dependencies=[OptionalPrincipal()])(run)
+
+    def shown(*sources: Source) -> tuple[dict[str, Any], list[Any], list[Any]]:
+        app = app_of(build, credentials=sources)
+        operations = documented(app)
+        schemes = app.openapi()["components"]["securitySchemes"]
+        return schemes, operations["/x"]["security"], operations["/home"]["security"]
+
+    schemes, ruled, optionally = shown(bearer_source(), header("X-API-Key"), cookie("api*key"))
+    names = ["Spacekey", "Spacekey-header-X-API-Key", "Spacekey-cookie-api_key"]
+    assert [*schemes] == names
+    assert {key: schemes[names[1]][key] for key in ("type", "in", "name")} == {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+    }
+    assert (schemes[names[2]]["in"], schemes[names[2]]["name"]) == ("cookie", "api*key")
+    assert ruled == [{name: [scope]} for scope in "ab" for name in names]
+    assert optionally == [{}, *({name: []} for name in names)]
+    schemes, ruled, optionally = shown(header("X-API-Key"))
+    assert ([*schemes], ruled) == ([names[1]], [{names[1]: ["a"]}, {names[1]: ["b"]}])
+    assert optionally == [{}, {names[1]: []}]
 
 
 async def test_a_cost_is_charged() -> None:
