@@ -238,7 +238,8 @@ def document_rules(app: FastAPI) -> None:
                     _describe(operation, access, [*schemes], is_limited=middleware.settings.metering is not None)
         components = document.setdefault("components", {})
         theirs = components.setdefault("securitySchemes", {})
-        theirs.pop(_Bearer().scheme_name, None)
+        if _Bearer().scheme_name not in schemes:
+            theirs.pop(_Bearer().scheme_name, None)
         theirs.update(schemes)
         components.setdefault("schemas", {})[_PROBLEM] = _PROBLEM_SCHEMA
         return document
@@ -280,7 +281,8 @@ def _describe(
         alternatives = [sorted(alternative) for alternative in access.rule.alternatives] or [[]]
         ours = [{name: scopes} for scopes in alternatives for name in schemes]
     else:
-        ours = [{}, *({name: []} for name in schemes)]
+        ours = [{}]
+        ours += [{name: []} for name in schemes]
     operation["security"] = [{**one, **other} for other in theirs for one in ours]
     responses = operation.setdefault("responses", {})
     for status, text in _RESPONSES.items():
