@@ -36,6 +36,8 @@ API_LIMIT_MAX = 1_000_000
 WORKSPACE_CREATORS = ("operator", "members")
 COST_PER_MINUTE_MIN = 1_000
 _COST_REMEDY = f"write a number from {COST_PER_MINUTE_MIN} to {10**WHOLE_DIGITS_MAX - 1}"
+_METRICS_TOKEN = re.compile(r"[!-~]{20,200}", re.ASCII)
+_METRICS_REMEDY = "write 20 to 200 characters of ASCII without blanks, such as the output of 'openssl rand -hex 32'"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 FILE_SUFFIX = "_FILE"
 _SERVICE_LINK = re.compile(
@@ -110,6 +112,7 @@ class Settings:
     password_sign_in: bool = True
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
+    metrics_token: Secret | None = None
     identity_header: str | None = None
     identity_header_name: str | None = None
     identity_header_email: str | None = None
@@ -167,6 +170,8 @@ class Settings:
         _check_oidc(self)
         _check_identity_header(self)
         _check_mail(self)
+        if self.metrics_token is not None and _METRICS_TOKEN.fullmatch(self.metrics_token.reveal()) is None:
+            raise _wrong("metrics_token", _METRICS_REMEDY)
         for name in ("graphql_cost_per_minute", "anonymous_cost_per_minute"):
             if not COST_PER_MINUTE_MIN <= getattr(self, name) < 10**WHOLE_DIGITS_MAX:
                 raise _wrong(name, _COST_REMEDY)
@@ -365,6 +370,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "log_level": lambda text: text.strip().lower(),
     "trusted_proxies": _list,
     "owner_password": Secret,
+    "metrics_token": lambda text: Secret(text.strip()),
     "graphiql": _switch("graphiql", "write 1 to serve GraphiQL, or 0"),
     "oidc_client_secret": lambda text: Secret(text.strip()),
     "oidc_domains": _list,

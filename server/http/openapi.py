@@ -514,6 +514,7 @@ def _error_responses(operations: Sequence[Operation], schemas: _Schemas) -> Json
 def _error(callers: Callers, status: int | None, schemas: _Schemas) -> Json:
     names = ["X-Request-Id", "Cache-Control"]
     names += [] if callers == "everyone" else ["Vary", "RateLimit-Policy", "RateLimit"]
+    names += ["Vary"] if callers == "everyone" and status in (401, 403) else []  # of the metrics
     names += ["WWW-Authenticate"] if status in (400, 401, 403) else []
     names += ["Retry-After"] if status in (429, 503) else []
     headers: Json = {name: {"$ref": f"#/components/headers/{name}"} for name in names}

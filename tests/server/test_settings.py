@@ -87,6 +87,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPACEKEY_IDENTITY_PROXIES", "10.0.0.1", "SPACEKEY_IDENTITY_HEADER"),
     ("SPACEKEY_IDENTITY_DOMAINS", "example.com", "SPACEKEY_IDENTITY_HEADER"),
     ("SPACEKEY_MAIL_FROM", "keys@example.com", "SPACEKEY_SMTP_URL"),
+    ("SPACEKEY_METRICS_TOKEN", "short", "20 to 200 characters of ASCII without blanks"),
     ("SPACEKEY_SMTP_URL", "mail.example.com", "smtp://user:password@host:587"),
     ("SPACEKEY_SMTP_URL", "https://mail.example.com", "smtps://"),
     ("SPACEKEY_SMTP_URL", "smtp://user@mail.example.com", "both user and password"),
@@ -336,7 +337,7 @@ def test_no_setting_has_the_name_of_a_service_link() -> None:
     assert clashing == {"SPACEKEY_PORT"}  # told apart by its value
 
 
-SECRETS = {"SPACEKEY_OWNER_PASSWORD", "SPACEKEY_OIDC_CLIENT_SECRET"}
+SECRETS = {"SPACEKEY_OWNER_PASSWORD", "SPACEKEY_OIDC_CLIENT_SECRET", "SPACEKEY_METRICS_TOKEN"}
 NEEDED = {f"SPACEKEY_{name}" for name in ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_ROLE_CLAIM", "OIDC_ROLES")}
 NEEDED |= {"SPACEKEY_IDENTITY_HEADER", "SPACEKEY_IDENTITY_PROXIES", "SPACEKEY_SMTP_URL", "SPACEKEY_MAIL_FROM"}
 """Settings that others of theirs do not go without."""

@@ -128,6 +128,9 @@ def test_other_base_paths_are_free() -> None:
         build_app(Settings(public_url=f"https://example.com{path}"), schema=spacekey_schema())
 
 
+METRICS = "a-token-of-the-monitors-0123456789"
+
+
 @dataclass(frozen=True)
 class Site:
     """A server below a path of a host, and what is in its database."""
@@ -199,7 +202,13 @@ def site(
 @contextmanager
 def site_of(database_url: str, base: str, way: str) -> Iterator[Site]:
     """A server below a base path, over real HTTP."""
-    settings = Settings(database_url=database_url, graphiql=True, anonymous_cpu_ms_burst=60_000, log_level="error")
+    settings = Settings(
+        database_url=database_url,
+        graphiql=True,
+        anonymous_cpu_ms_burst=60_000,
+        log_level="error",
+        metrics_token=Secret(METRICS),
+    )
     made: list[tuple[str, str, str]] = []
 
     async def fill() -> None:
@@ -243,7 +252,8 @@ def test_every_address_in_every_answer_is_below_the_base_path_and_leads_somewher
         site.ask("PUT", "/api/v1/api-keys", headers=token),
         site.get("/api/v1/api-keys?limit=1", headers=token),
         site.graphql(SIGN_IN),
-        *(site.get(path) for path in ("/healthz", "/readyz", "/metrics")),
+        *(site.get(path) for path in ("/healthz", "/readyz")),
+        site.get("/metrics", headers=bearer(METRICS)),
     ]
     assert sorted({one.status_code for one in answers}) == [200, 201, 401, 404, 405]
     followed = 0
@@ -287,7 +297,8 @@ def test_what_depends_on_the_path_of_a_request_holds_below_the_base_path(site: S
     wrong = site.ask("POST", "/api/v1/introspect", auth=("jobs-api", site.secret[:-1]), data={"token": site.secret})
     assert wrong.json()["error"] == "invalid_client", wrong.text
     assert wrong.headers["www-authenticate"].startswith("Basic ")
-    lines = [line for line in site.get("/metrics").text.splitlines() if line.startswith("spacekey_requests_total{")]
+    shown = site.get("/metrics", headers=bearer(METRICS)).text
+    lines = [line for line in shown.splitlines() if line.startswith("spacekey_requests_total{")]
     assert any('route="/api/v1/introspect"' in line for line in lines), lines
     assert all(site.base not in line for line in lines if site.base)
     assert not any('status="404"' in line and 'route="(none)"' not in line for line in lines), lines
