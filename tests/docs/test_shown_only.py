@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import typer
 from graphql import build_schema, parse, validate
-from typer.main import get_command
 
-from spacekey.server.cli.app import build_app
 from spacekey.server.http.routes import GRAPHQL
+from support.cli import command_tree
 from support.openapi import api_document, resolved, validator
 from support.pages import PAGES, ROOT, blocks_of
 
@@ -85,7 +84,7 @@ def test_commands_and_options_in_the_text_exist(page: Path) -> None:
 
 def _unknown(line: str) -> Iterator[str]:
     """What the command line does not know of a command as the text names it."""
-    command = get_command(build_app())
+    command = command_tree()
     words = line.split()[1:]
     while words and isinstance(command, typer.core.TyperGroup) and not words[0].startswith("-"):
         name = words.pop(0)

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import typer
 from graphql import GraphQLObjectType, GraphQLSchema, GraphQLUnionType, get_named_type
 
 from spacekey import resolvers
@@ -44,9 +43,8 @@ from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.workspaces.delete import delete_workspace
 from spacekey.resolvers.workspaces.spaces import delete_space
 from spacekey.schema.build import build_schema
-from spacekey.server.cli.app import build_app
 from support.authorization_table import ROOT_FIELDS, On
-from support.cli import Cli
+from support.cli import Cli, command_tree
 from support.server import Served, bearer, served
 from support.world import FACTS, OPERATOR, World, make_world
 
@@ -315,7 +313,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 
 def commands_with_wait() -> set[str]:
-    groups: dict[str, Any] = getattr(typer.main.get_command(build_app()), "commands", {})
+    groups: dict[str, Any] = getattr(command_tree(), "commands", {})
     return {
         f"{outer} {inner}"
         for outer, commands in groups.items()

@@ -36,7 +36,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from sqlmodel import select
-from typer.main import get_command
 from typer.testing import CliRunner
 
 from spacekey.domain.authentication import Authenticated
@@ -61,6 +60,7 @@ from spacekey.resolvers.passwords import hashing as passwords
 from spacekey.resolvers.throttle import Attempts
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.server.cli.app import build_app
+from support.cli import command_tree
 from support.databases import postgres_database, sqlite_database
 from support.schema import spacekey_schema
 from support.volume import volume
@@ -719,7 +719,7 @@ GIVES_NOTHING = {
 
 
 def commands_of_people() -> Iterator[str]:
-    root: Any = get_command(build_app())
+    root = command_tree()
     for group, command in root.commands.items():
         for name, leaf in getattr(command, "commands", {"": command}).items():
             taken = [f"{one.name} {one.metavar}" for one in leaf.params]

@@ -59,13 +59,22 @@ class Cli:
 
 
 @cache
-def _tree() -> Any:
+def command_tree() -> Any:
+    """The tree of commands, which Typer would put together again for every call."""
     return get_command(build_app())
 
 
+def leaves() -> dict[str, Any]:
+    """Every command by its words, such as ``token create``."""
+    found = {}
+    for name, command in command_tree().commands.items():
+        inner = getattr(command, "commands", None)
+        found.update({name: command} if inner is None else {f"{name} {one}": leaf for one, leaf in inner.items()})
+    return found
+
+
 def _commands(_: object) -> Any:
-    """Return the tree of commands, which Typer would put together again for every call."""
-    return _tree()
+    return command_tree()
 
 
 @contextmanager

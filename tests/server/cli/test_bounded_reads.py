@@ -16,7 +16,6 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlmodel import select
-from typer.main import get_command
 
 from spacekey.domain.actor import SYSTEM_ACTOR
 from spacekey.domain.page import PAGE_SIZE_MAX
@@ -32,8 +31,7 @@ from spacekey.models.tables.workspace import Member, Workspace
 from spacekey.resolvers.access.caller import RequestFacts
 from spacekey.resolvers.audit.log import Attribution, record
 from spacekey.resolvers.tokens import usage as keep_usage
-from spacekey.server.cli.app import build_app
-from support.cli import Cli
+from support.cli import Cli, command_tree
 from support.openapi import api_document
 from support.rows import NOW, a_space, a_token, a_user, a_workspace, add
 from support.server import bearer, served
@@ -97,7 +95,7 @@ def most_rows() -> Iterator[Most]:
 
 
 def test_every_list_is_tried() -> None:
-    root: Any = get_command(build_app())
+    root = command_tree()
     limited = {
         f"{group} {name}"
         for group, inner in root.commands.items()

@@ -8,18 +8,16 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.main import get_command
 
 from spacekey.server.cli._examples import EXAMPLES
-from spacekey.server.cli.app import SINGLES, build_app
-from support.cli import Cli
+from spacekey.server.cli.app import SINGLES
+from support.cli import Cli, leaves
 from support.databases import sqlite_database
 from support.environ import without_settings
 
@@ -42,18 +40,7 @@ WITHOUT_JSON = {"serve", "audit export"}
 """One prints no data, the other prints NDJSON always."""
 
 
-def commands() -> Iterator[tuple[str, Any]]:
-    """Every command with its words."""
-    root: Any = get_command(build_app())
-    for name, command in root.commands.items():
-        inner = getattr(command, "commands", None)
-        if inner is None:
-            yield name, command
-        else:
-            yield from ((f"{name} {one}", leaf) for one, leaf in inner.items())
-
-
-COMMANDS = dict(commands())
+COMMANDS = leaves()
 
 
 @pytest.mark.parametrize("words", ["", *COMMANDS, *sorted({name.split()[0] for name in COMMANDS if " " in name})])

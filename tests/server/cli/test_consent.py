@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from spacekey.server.cli.app import build_app
-from support.cli import Cli
+from support.cli import Cli, leaves
 from support.databases import sqlite_database
 from support.environ import without_settings
 
@@ -104,15 +102,6 @@ HARMLESS: dict[str, tuple[str, ...]] = {
 """Commands after which every token and member can do what they could before."""
 
 SERVING = {"serve", "login", "logout"}
-
-
-def leaves() -> dict[str, Any]:
-    root: Any = get_command(build_app())
-    found = {}
-    for name, command in root.commands.items():
-        inner = getattr(command, "commands", None)
-        found.update({name: command} if inner is None else {f"{name} {one}": leaf for one, leaf in inner.items()})
-    return found
 
 
 def options(command: Any) -> set[str]:

@@ -13,14 +13,12 @@ from typing import Any
 
 import pytest
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType
-from typer.main import get_command
 
 import spacekey
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.refusal import Forbidden
 from spacekey.schema.errors import error_of
-from spacekey.server.cli.app import build_app
-from support.cli import Cli
+from support.cli import Cli, command_tree
 from support.databases import sqlite_database
 from support.openapi import api_document
 from support.pages import ROOT
@@ -107,7 +105,7 @@ def _referred(name: str) -> Any:
 
 
 def command_line_names(cli: Cli) -> Iterator[str]:
-    root: Any = get_command(build_app())
+    root = command_tree()
     for group, command in root.commands.items():
         for name, leaf in getattr(command, "commands", {"": command}).items():
             yield f"{group} {name}".strip()

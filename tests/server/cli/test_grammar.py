@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
 from spacekey.domain.secret import mint
 from spacekey.server.cli._options import WORKSPACE_VARIABLE
 from spacekey.server.cli._removed import COMMANDS as REMOVED
 from spacekey.server.cli._removed import OPTIONS
-from spacekey.server.cli.app import SINGLES, build_app
-from support.cli import Cli
+from spacekey.server.cli.app import SINGLES
+from support.cli import Cli, leaves
 
 VERBS = {
     *(
@@ -45,14 +43,7 @@ SEVERAL = {"check", "audit verify", "restore-check"}
 SECRET = mint("sp", "live", lambda size: b"\x07" * size).reveal()
 
 
-def leaves() -> Iterator[tuple[str, Any]]:
-    root: Any = get_command(build_app())
-    for name, command in root.commands.items():
-        inner = getattr(command, "commands", None)
-        yield from [(name, command)] if inner is None else [(f"{name} {one}", leaf) for one, leaf in inner.items()]
-
-
-LEAVES = dict(leaves())
+LEAVES = leaves()
 
 
 def arguments(command: Any) -> list[Any]:

@@ -18,20 +18,18 @@ from typing import Any
 import httpx
 import pytest
 from graphql import build_schema, parse, validate
-from typer.main import get_command
 
 from spacekey.domain.errors import SpacekeyError
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.usage import TokenUse
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.tokens.usage import add
-from spacekey.server.cli.app import build_app
 from spacekey.server.cli.remote import documents
 from spacekey.server.cli.remote.client import Client
 from spacekey.server.cli.remote.login import Server
 from spacekey.server.cli.remote.places import space_called
 from spacekey.server.settings import Settings
-from support.cli import Cli
+from support.cli import Cli, leaves
 from support.databases import sqlite_database
 from support.environ import without_settings
 from support.server import on_a_socket
@@ -110,15 +108,6 @@ def pair(base: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFac
     """For what changes nothing."""
     with serving(base, tmp_path_factory.mktemp("pair")) as found:
         yield found
-
-
-def leaves() -> dict[str, Any]:
-    root: Any = get_command(build_app())
-    found = {}
-    for name, command in root.commands.items():
-        inner = getattr(command, "commands", None)
-        found.update({name: command} if inner is None else {f"{name} {one}": leaf for one, leaf in inner.items()})
-    return found
 
 
 def options_of(words: str) -> set[str]:

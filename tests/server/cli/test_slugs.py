@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from spacekey.domain.clock import utc_now
@@ -27,7 +26,7 @@ from spacekey.resolvers.workspaces.workspaces import (
     update_workspace,
 )
 from spacekey.server.cli.app import build_app
-from support.cli import Cli
+from support.cli import Cli, command_tree
 from support.snapshot import snapshot
 from support.world import FACTS, OPERATOR, World, make_world
 
@@ -102,7 +101,7 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]
 def test_every_command_that_takes_a_workspace_is_tried_here() -> None:
     taking = {
         path
-        for path, command in leaves(typer.main.get_command(build_app()))
+        for path, command in leaves(command_tree())
         for one in command.params
         if str(getattr(one, "metavar", "")) in PLACES
     }

@@ -8,17 +8,14 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from typer.main import get_command
 
 from spacekey.server.cli._table import LEAST_WIDTHS, fitted, layout, wrapped
-from spacekey.server.cli.app import build_app
-from support.cli import Cli
+from support.cli import Cli, command_tree
 from support.databases import sqlite_database
 
 pytestmark = pytest.mark.sampled(3)
@@ -81,7 +78,7 @@ class Command:
 
 
 def commands() -> Iterator[Command]:
-    root: Any = get_command(build_app())
+    root = command_tree()
     for group, inner in root.commands.items():
         for name, leaf in getattr(inner, "commands", {}).items():
             yield Command(f"{group} {name}", frozenset(opt for one in leaf.params for opt in one.opts))
