@@ -24,7 +24,7 @@ from spacekey.resolvers.access.caller import Operator
 from spacekey.resolvers.accounts.erasure import erase_user
 from spacekey.resolvers.audit.chains import verify_chains
 from spacekey.resolvers.audit.log import actor_of, record
-from spacekey.resolvers.staleness import settle, staleness_seconds
+from spacekey.resolvers.staleness import settle, staleness_seconds, takes_access_away
 from spacekey.resolvers.system import System
 
 from .accounts import replay_accounts
@@ -57,6 +57,7 @@ async def rehearse_exports(system: System, caller: Operator, lines: Iterable[Lin
     return await replay_exports(rehearsed, caller, lines, wait=False)
 
 
+@takes_access_away
 async def replay_exports(
     system: System, caller: Operator, lines: Iterable[Line], *, wait: bool = True
 ) -> RestoreReport:
