@@ -34,6 +34,7 @@ from spacekey.resolvers.services import read_service
 from spacekey.resolvers.system import System
 from spacekey.resolvers.workspaces.workspaces import missing_products
 from spacekey.schema.build import build_schema
+from spacekey.server.http.authorize import AUTHORIZE, AuthorizeEndpoint
 from spacekey.server.http.base_path import BasePath, check_base_path, route_path
 from spacekey.server.http.client_auth import ClientAuthentication
 from spacekey.server.http.cors import CrossOrigin, Preflight
@@ -86,7 +87,8 @@ def build_app(
     parts = parts if parts is not None else build_parts(settings, identity=identity)
     if parts.identity.at_provider and settings.public is None:
         raise ConfigurationError("SPACEKEY_PUBLIC_URL: write it; the identity provider sends people back to it")
-    routes = _routes(settings, parts.identity, schema if schema is not None else build_schema())
+    authorize = AuthorizeEndpoint(parts, _observer(parts))
+    routes = _routes(settings, parts.identity, schema if schema is not None else build_schema(), authorize)
     check_base_path("" if settings.public is None else settings.public.base_path, routes)
     app = Starlette(
         routes=routes,
@@ -105,10 +107,10 @@ def build_app(
     return app
 
 
-def _routes(settings: Settings, identity: Identity, schema: strawberry.Schema) -> list[BaseRoute]:
+def _routes(settings: Settings, identity: Identity, schema: strawberry.Schema, authorize: ASGIApp) -> list[BaseRoute]:
     """Return the routes of the APIs, of signing in, of the dashboard, and of GraphiQL if it is enabled."""
     routes = [
-        *build_routes(schema),
+        *build_routes(schema, authorize),
         *sign_in_routes(identity),
         *dashboard_routes(
             graphiql=settings.graphiql, sign_in=ways_to_sign_in(identity, mail=settings.smtp_url is not None)
@@ -137,12 +139,16 @@ def _middleware(settings: Settings, parts: Parts) -> list[Middleware]:
         Middleware(BasePath, public="" if public is None else public.base_path),
         *([Middleware(TcpPeer)] if isinstance(parts.identity, TrustedHeader) else ()),
         *(proxies if settings.trusted_proxies else ()),
-        *([Middleware(CrossOrigin, origins=origins, public_origin=public_origin, applies=_is_api)] if origins else ()),
+        *(
+            [Middleware(CrossOrigin, origins=origins, public_origin=public_origin, applies=_is_for_pages)]
+            if origins
+            else ()
+        ),
         Middleware(RequestLog, metrics=parts.metrics),
         *([Middleware(DeprecationHeaders, notices=notices)] if notices else ()),
         Middleware(SecurityHeaders),
-        *([Middleware(Preflight, origins=origins, applies=_is_api)] if origins else ()),
-        Middleware(SameOrigin, public_origin=public_origin),
+        *([Middleware(Preflight, origins=origins, applies=_is_for_pages)] if origins else ()),
+        Middleware(SameOrigin, public_origin=public_origin, applies=_reads_cookies),
         Middleware(ClientAuthentication, realm=REALM),
         Middleware(AnonymousWork, budget=parts.anonymous, applies=_is_api),
         Middleware(
@@ -184,6 +190,16 @@ def _is_api(scope: Scope) -> bool:
     """Return whether a request is for GraphQL or REST. Probes and the dashboard's files cost too little to limit."""
     path = route_path(scope)
     return path == GRAPHQL or path.startswith(f"{API}/")
+
+
+def _is_for_pages(scope: Scope) -> bool:
+    """Return whether scripts of other origins may use what a request is for. A proxy's question is no page's."""
+    return _is_api(scope) and _reads_cookies(scope)
+
+
+def _reads_cookies(scope: Scope) -> bool:
+    """Return whether cookies count. A proxy passes those of another app on when it asks, and they mean nothing."""
+    return route_path(scope) != AUTHORIZE
 
 
 def _observer(parts: Parts) -> Callable[[HTTPConnection, AuthenticationResult], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -56,6 +57,14 @@ async def find_space(
     if space.deleted_at is not None or authority.space_id not in {None, space.id}:
         raise NotFound("space")
     return space, authority
+
+
+async def workspace_of_space(system: System, space_id: str) -> str | None:
+    """Return the id of the workspace that a space belongs to; None if it is unknown or deleted."""
+    if id_prefix(space_id) != SPACE:
+        return None
+    found = await system.store.read(partial(workspace_queries.space_records, ids=[space_id]))
+    return next((one.workspace_id for one in found if one.deleted_at is None), None)
 
 
 async def create_space(

@@ -132,14 +132,16 @@ class SameOrigin:
     (403), or whose body is not JSON (415).
 
     :param public_origin: this server's origin in browsers; None for that of the request's Host header.
+    :param applies: whether the session cookie is read for a request.
     """
 
-    def __init__(self, app: ASGIApp, public_origin: str | None = None) -> None:
+    def __init__(self, app: ASGIApp, public_origin: str | None, applies: Callable[[Scope], bool]) -> None:
         self.app = app
+        self._applies = applies
         self._origins = OriginCheck(own=public_origin)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == "http" and self._applies(scope):
             refusal = self._refusal(Request(scope))
             if refusal is not None:
                 await refusal(scope, receive, send)

@@ -32,7 +32,7 @@ from .response_models import Answer, GraphQLResult, OAuthError, Problem
 from .session_cookie import cookie_name
 
 Json = dict[str, Any]
-Callers = Literal["tokens and people", "oauth clients", "graphql", "everyone"]
+Callers = Literal["tokens and people", "tokens", "oauth clients", "graphql", "everyone"]
 PROBLEM_TYPE = "application/problem+json"
 GRAPHQL_TYPES = (JSON_TYPE, "application/graphql-response+json")
 REQUIRED_SCOPES = "x-required-scopes"
@@ -126,6 +126,39 @@ _HEADERS: dict[str, Json] = {
         "schema": {"type": "string"},
         "example": "__Host-spacekey=…; Path=/; Secure; HttpOnly; SameSite=Strict",
     },
+    "X-Spacekey-Token-Id": {
+        "description": "The ID of the token.",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "key_01kb8c2v4r6t8x0z2b4d6f8h0k",
+    },
+    "X-Spacekey-Workspace-Id": {
+        "description": "The ID of the token's workspace.",
+        "schema": {"type": "string"},
+        "example": "ws_01kb8c2v4r6t8x0z2b4d6f8h0k",
+    },
+    "X-Spacekey-Space-Id": {
+        "description": "The ID of the token's space. Empty for a token of a workspace.",
+        "schema": {"type": "string"},
+        "example": "space_01kb8c2v4r6t8x0z2b4d6f8h0k",
+    },
+    "X-Spacekey-Environment": {
+        "description": "The environment that the token is for.",
+        "required": True,
+        "schema": {"type": "string", "enum": ["live", "test"]},
+        "example": "live",
+    },
+    "X-Spacekey-Scopes": {
+        "description": "The scopes that the token has now, separated by spaces.",
+        "schema": {"type": "string"},
+        "example": "jobs:read jobs:write",
+    },
+    "X-Spacekey-External-Id": {
+        "description": "The external ID of the token, percent-encoded where it is not visible ASCII. Empty if it "
+        "has none.",
+        "schema": {"type": "string"},
+        "example": "user-7",
+    },
     "Deprecation": {
         "description": "Since when the operation is deprecated (RFC 9745). Only for a deprecated operation.",
         "schema": {"type": "string", "pattern": r"^@\d+$"},
@@ -155,10 +188,12 @@ _ERROR_RESPONSES: dict[int, tuple[str, str]] = {
 }
 """Status of an error → the name of its response, and what it means. Names do not depend on Python's version."""
 _DEPRECATED = ["Deprecation", "Sunset"]
+_IDENTITY = [name for name in _HEADERS if name.startswith("X-Spacekey-")]
 _OTHER_ERRORS = ("Error", "Any other error.")
 _UNAVAILABLE = 503
 
 _SECURITY: dict[Callers, list[Json]] = {
+    "tokens": [{"token": []}],
     "oauth clients": [{"token": []}, {"client": []}, {}],
     "graphql": [{}, {"token": []}, {"session": []}],
     "everyone": [],
@@ -187,6 +222,7 @@ class Operation:
     :param service_scopes: the scopes of a service that it takes, if no token or person may do it.
     :param also: the response with status 200 if there is nothing to create, for an operation that finds or creates.
     :param tagged: whether the answer has an ``ETag``, though the request has no preconditions.
+    :param identifies: whether the answer has the headers of the caller's identity.
     :param gone: whether what it is about is gone afterwards, so that the answer has no ``ETag``.
     :param deprecated: the notice that answers carry, for an operation that is going to be removed.
     """
@@ -217,6 +253,7 @@ class Operation:
     also: Answer[Any] | None = None
     tagged: bool = False
     gone: bool = False
+    identifies: bool = False
 
     @property
     def answers(self) -> dict[int, Answer[Any] | None]:
@@ -234,7 +271,7 @@ class Operation:
     def limited(self) -> bool:
         """Whether requests count against the caller's rate limit, so that answers may have the headers of it."""
         requirement = self.requirement
-        return self.callers == "graphql" or (requirement is not None and requirement.cost != 0)
+        return self.callers in ("graphql", "tokens") or (requirement is not None and requirement.cost != 0)
 
     @property
     def statuses(self) -> list[int]:
@@ -347,6 +384,7 @@ _TAGS = {
     "introspect": "Verify tokens for another app (RFC 7662).",
     "revoke": "Revoke a token by its secret (RFC 7009).",
     "self": "The caller.",
+    "authorize": "Forward authentication for proxies.",
     "portal-sessions": "Sessions for people of the product that Spacekey is part of, for its own pages.",
     "audit-events": "What was done in a workspace.",
     "usage": "What keys are used for, here and in other apps.",
@@ -485,6 +523,7 @@ def _headers(operation: Operation, status: int) -> Json:
     elif operation.tagged or (operation.conditional and not operation.gone):
         names.append("ETag")
     names += ["Link"] if operation.paged else []
+    names += _IDENTITY if operation.identifies else []
     names += ["Set-Cookie"] if operation.callers == "graphql" else []
     names += [] if operation.deprecated is None else _DEPRECATED
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJso
 from spacekey.domain.external import EXTERNAL_ID_LENGTH_MAX, METADATA_BYTES_MAX, METADATA_DEPTH_MAX
 from spacekey.domain.page import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, TokenOrder
 from spacekey.domain.refusal import InputCode, InvalidInput
+from spacekey.domain.scope import is_scope_name
 from spacekey.domain.secret import ENVIRONMENTS
 from spacekey.domain.suggest import did_you_mean
 from spacekey.domain.token_state import Status
@@ -44,6 +45,8 @@ from spacekey.resolvers.workspaces.figures import COUNT_MAX as COUNTED_MAX
 from .requests import FormModel, LeftOut, Moment, Reason, RequestModel, WholeNumber, refusable, refused
 
 USED_SCOPES_MAX = 1_000
+SCOPES_MAX = 100
+"""How many scopes a proxy asks for at once."""
 IP_LENGTH_MAX = 64
 INTROSPECTED_MAX = 1_000
 LIMIT_MAX = 2**31 - 1
@@ -603,6 +606,40 @@ class EndPortalSessions(RequestModel):
             json_schema_extra={"minLength": 1, "maxLength": EXTERNAL_ID_LENGTH_MAX},
         ),
     ]
+
+
+def _scopes(value: Any) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(value.split(" ")))
+    if len(names) > SCOPES_MAX:
+        raise InvalidInput("scope", f"Ask for at most {SCOPES_MAX} scopes.", InputCode.TOO_MANY)
+    for name in names:
+        if not is_scope_name(name):
+            raise InvalidInput("scope", "Write the name of a scope, such as jobs:read.", InputCode.INVALID_FORMAT)
+    return names
+
+
+class AuthorizeQuery(RequestModel):
+    """Query of a proxy that asks whether it may pass a request on."""
+
+    repeatable: ClassVar[frozenset[str]] = frozenset({"scope"})
+    separator: ClassVar[str] = " "
+
+    scope: Annotated[
+        tuple[str, ...] | None,
+        PlainValidator(refusable(_scopes)),
+        WithJsonSchema({"type": "string"}),
+        Field(
+            description="The scopes that the caller must have, all of them: separated by spaces, or by repeating the "
+            "parameter. By default any valid token is enough."
+        ),
+    ] = None
+    environment: Annotated[
+        Environment | None, Field(description="The environment that the token must be of. By default any.")
+    ] = None
+    space_id: Annotated[
+        str | None,
+        Field(description="The ID of a space. The token must belong to it, or to its workspace."),
+    ] = None
 
 
 class NoQuery(RequestModel):

@@ -71,6 +71,8 @@ class RequestModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
     repeatable: ClassVar[frozenset[str]] = frozenset()
     """Parameters of a query that may be given more than once."""
+    separator: ClassVar[str] = ","
+    """What the values of a repeated parameter are joined by."""
 
     @model_validator(mode="before")
     @classmethod
@@ -130,7 +132,10 @@ def query_of(request: Request, model: type[M]) -> M:
         twice = next((name for name in names if names.count(name) > 1 and name not in model.repeatable), None)
         if twice is not None:
             raise BadBody(400, "repeated_parameter", f"Give '{twice[:NAMED_LENGTH_MAX]}' once.")
-        found |= {one: ",".join(value for name, value in given if name == one) for one in model.repeatable & {*names}}
+        found |= {
+            one: model.separator.join(value for name, value in given if name == one)
+            for one in model.repeatable & {*names}
+        }
     return validated(model, found)
 
 

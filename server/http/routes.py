@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import strawberry
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from spacekey.domain.scope import CREATE_WORKSPACES, PORTAL_SESSIONS
 
@@ -20,6 +21,7 @@ from .api_keys import (
     show_self,
     update_api_key,
 )
+from .authorize import AUTHORIZE
 from .graphql import graphql_endpoint
 from .health import healthz, metrics, readyz
 from .oauth import introspect_token, introspect_tokens, revoke_presented
@@ -27,6 +29,7 @@ from .openapi import GRAPHQL_TYPES, Operation, openapi_endpoint
 from .places import list_audit_events, list_spaces, list_workspaces
 from .portal_sessions import create_portal_session, delete_portal_session, end_sessions
 from .request_models import (
+    AuthorizeQuery,
     BusiestQuery,
     ChangeApiKey,
     ChangeSpace,
@@ -538,6 +541,22 @@ OPERATIONS: tuple[Operation, ...] = (
         "The caller.",
     ),
     Operation(
+        "GET",
+        AUTHORIZE,
+        "authorize",
+        "Authorize a request at a proxy",
+        "Answers whether the token that was sent is valid and has the scopes, with its identity in headers, for a "
+        "proxy in front of another app. Any method may be used. The request is charged to the rate limit of the "
+        "token's plan and counted as its use. Cookies are not read.",
+        None,
+        None,
+        "The request may be passed on.",
+        query=AuthorizeQuery,
+        refusals=(403, 422),
+        callers="tokens",
+        identifies=True,
+    ),
+    Operation(
         "POST",
         f"{API}/usage",
         "reportUsage",
@@ -602,8 +621,14 @@ OPERATIONS: tuple[Operation, ...] = (
 """In the order of the document. Each endpoint declares its own rule."""
 
 
-def build_routes(schema: strawberry.Schema) -> list[BaseRoute]:
-    """Return the routes of all operations. Those of REST come last, as probes are more frequent and match faster."""
-    made = {GRAPHQL: graphql_endpoint(schema), OPENAPI: openapi_endpoint(OPERATIONS)}
+def build_routes(schema: strawberry.Schema, authorize: ASGIApp) -> list[BaseRoute]:
+    """Return the routes of all operations. Those of REST come last, as probes are more frequent and match faster.
+
+    :param authorize: answers proxies, with any method.
+    """
+    made = {GRAPHQL: graphql_endpoint(schema), OPENAPI: openapi_endpoint(OPERATIONS), AUTHORIZE: authorize}
     ordered = sorted(OPERATIONS, key=lambda one: one.path.startswith(f"{API}/"))
-    return [Route(one.path, one.endpoint or made[one.path], methods=[one.method]) for one in ordered]
+    return [
+        Route(one.path, one.endpoint or made[one.path], methods=None if one.path == AUTHORIZE else [one.method])
+        for one in ordered
+    ]

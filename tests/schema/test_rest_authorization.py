@@ -41,6 +41,7 @@ class Row:
 
     :param target: what is put into the address, query or body: a workspace, a token, a secret, or nothing.
     :param spacious: whether a token of a space is answered too, about its space.
+    :param tokens: whether it takes a token, and no session of a person.
     :param people: whether any person who is signed in may, and no token.
     :param owners: whether it takes an owner of the workspace, signed in, whatever else the caller holds.
     :param service: whether it takes a service of the operator's, whatever a token or member holds.
@@ -59,6 +60,7 @@ class Row:
     people: bool = False
     owners: bool = False
     headers: dict[str, str] = field(default_factory=dict)
+    tokens: bool = False
 
 
 TABLE: dict[tuple[str, str], Row] = {
@@ -130,6 +132,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/api/v1/revoke"): Row(200, frozenset({"tokens:revoke"}), "secret", missing=200),
     ("POST", "/api/v1/usage"): Row(200, frozenset({"tokens:introspect"}), json={"uses": []}),
     ("GET", "/api/v1/self"): Row(200),
+    ("GET", "/api/v1/authorize"): Row(200, tokens=True),
     ("POST", "/graphql"): Row(200, public=True, json={"query": "{ me { kind } }"}),
     ("GET", "/api/v1/openapi.json"): Row(200, public=True),
     ("GET", "/healthz"): Row(200, public=True),
@@ -259,6 +262,8 @@ def expected(row: Row, asker: Asker, where: str) -> int:
         return row.good
     if asker.here is None:
         return 401
+    if row.tokens and "Cookie" in asker.headers:
+        return 401
     if row.service:
         return 403
     if row.people:
@@ -296,7 +301,7 @@ async def test_every_route_is_in_the_table(database_url: str) -> None:
             (method, route.path)
             for route in server.app.routes
             if isinstance(route, Route)
-            for method in (route.methods or set()) - {"HEAD"}
+            for method in (route.methods or {"GET"}) - {"HEAD"}
         }
     api = {one for one in found if one[1].startswith(("/api", "/graphql", "/healthz", "/readyz", "/metrics"))}
     assert api == set(TABLE)

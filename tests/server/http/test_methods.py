@@ -20,7 +20,7 @@ def methods_by_path(app: Served) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for route in app.app.routes:
         assert isinstance(route, Route), route
-        found[route.path] |= route.methods or set()
+        found[route.path] |= set(METHODS) if route.methods is None else route.methods
     return found
 
 
