@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
-from spacekey.domain.principal import Principal
+from spacekey.domain.principal import Limit, Principal
 from spacekey.domain.rule import Rule
 
 with extra("fastapi"):
@@ -84,6 +84,7 @@ class RequireScopes(_Marker):
     :param space_param: the name of a path parameter; the token must belong to the space that it identifies.
     :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
     :param cost: what a request costs of the token's limit (see docs/how-to/limits.md): 1 by default, 0 if it is free.
+    :param limit: a rate to which each caller is limited on this route, besides that of its token.
     :raises RuleError: for a string that is not a scope name, or a negative cost.
     """
 
@@ -93,8 +94,10 @@ class RequireScopes(_Marker):
         space_param: str | None = None,
         environment: str | None = None,
         cost: int | None = None,
+        limit: Limit | None = None,
     ) -> None:
-        super().__init__(_ScopeCheck(requires(*parts, space_param=space_param, environment=environment, cost=cost)))
+        made = requires(*parts, space_param=space_param, environment=environment, cost=cost, limit=limit)
+        super().__init__(_ScopeCheck(made))
 
 
 class OptionalPrincipal(_Marker):

@@ -373,7 +373,7 @@ class RequestAuth:
         outcome = self._outcome or self._peek()
         if isinstance(outcome, Authenticated):
             principal, meter = outcome.principal, self.meter
-            if meter is not None and not meter.charge_at_once(principal, access):
+            if access.limits if meter is None else not meter.charge_at_once(principal, access):
                 return False
             if requirement is not None:
                 path_params = scope.get("path_params") or {}
@@ -418,9 +418,13 @@ class RequestAuth:
                     None if requirement is None and isinstance(outcome, Anonymous) else self._unauthenticated(outcome)
                 )
             principal, meter = outcome.principal, self.meter
+            if access.limits and (meter is None or not meter.limits):
+                raise ConfigurationError(
+                    "a rule has a limit, and nothing charges it: write TokenMiddleware(limits=MemoryLimiter())"
+                )
             refusal: responses.ProblemResponse | None = None
-            if meter is not None and not await meter.charge(principal, cost_of(access)):
-                refusal = responses.rate_limited(None if meter.decision is None else retry_after(meter.decision))
+            if meter is not None and not await self._charged(meter, principal, access, scope):
+                refusal = _over_limit(meter)
             elif requirement is not None:
                 decision = evaluate(requirement, principal, path_params)
                 if not isinstance(decision, Allowed):
@@ -436,6 +440,12 @@ class RequestAuth:
         else:
             self._admit(access, path_params)
         return None
+
+    async def _charged(self, meter: RequestMeter, principal: Principal, access: Access, scope: Scope) -> bool:
+        """Charge what the route allows each caller, then the token's own limit; return whether both admit it."""
+        if access.limits and not await meter.charge_route(principal, access, route_name(access, scope)):
+            return False
+        return await meter.charge(principal, cost_of(access))
 
     def record_operation(self, scopes: frozenset[str] | None) -> None:
         """Record a GraphQL operation that was admitted by these scopes, or refused (None)."""
@@ -465,7 +475,9 @@ class RequestAuth:
                 if meter is not None:
                     if meter.pending is not None:
                         meter.count(self._outcome, self.admitted)
-                    if meter.decision is not None:
+                    if meter.route_decision is not None and meter.binding is not None:
+                        headers += limit_headers(*meter.binding)
+                    elif meter.decision is not None:
                         headers += limit_headers(meter.decision)
                 message["headers"] = headers
             elif "more_body" in message or self.stream is not None:
@@ -737,6 +749,25 @@ def auth_of(scope: Scope) -> RequestAuth:
             auth.enter(scope)
         return auth
     raise ConfigurationError("a protected endpoint needs TokenMiddleware before it; add it to the app's middleware")
+
+
+ROUTE_NAME = "spacekey.route"
+"""Key of a route's name in the ASGI scope, where a rule of it has a limit."""
+
+
+def route_name(access: Access, scope: Scope) -> str:
+    """Return the name to which a route's limit is charged, the same in every process.
+
+    It is the route's methods and path template, or for a route that the middleware does not see, the rule.
+    """
+    return str(scope.get(ROUTE_NAME) or (access.rule if isinstance(access, Requirement) else ""))
+
+
+def _over_limit(meter: RequestMeter) -> responses.ProblemResponse:
+    binding = meter.binding
+    if binding is None:
+        return responses.rate_limited(None)
+    return responses.rate_limited(retry_after(binding[0]), policy=binding[1])
 
 
 def _unknown() -> None:

@@ -152,18 +152,19 @@ def cross_origin() -> ProblemResponse:
     return problem(403, "cross_origin", "Cross-origin request", detail, headers=headers)
 
 
-def rate_limited(retry_after_seconds: int | None) -> ProblemResponse:
-    """Return 429 (RFC 6585 §4): the token's limit is used up.
+def rate_limited(retry_after_seconds: int | None, *, policy: str = "default") -> ProblemResponse:
+    """Return 429 (RFC 6585 §4): the token's limit, or the route's, is used up.
 
     ``violated-policies`` is as in draft-ietf-httpapi-ratelimit-headers.
 
     :param retry_after_seconds: None if waiting would not help.
+    :param policy: the limit's name, as in the header fields.
     """
     if retry_after_seconds is None:
         detail, later = "This costs more at once than the token's limit allows.", {}
     else:
         detail, later = "The token has made too many requests. Try again later.", _retry_after(retry_after_seconds)
-    policies: dict[str, object] = {"violated-policies": ["default"]}
+    policies: dict[str, object] = {"violated-policies": [policy]}
     return problem(429, "rate_limited", "Too many requests", detail, headers={**_headers(), **later}, **policies)
 
 

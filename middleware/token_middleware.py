@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.principal import Limit
 from spacekey.domain.usage import UsageCounter
 from spacekey.domain.verifier import TIMEOUT_SECONDS, Verifier, VerifiesSecrets
 from spacekey.middleware.auth.authenticator import Authenticator, FallbackAuthenticator
@@ -153,7 +154,10 @@ class TokenMiddleware:
         if known_scopes is None and fallback_authenticator is None:
             known_scopes = asked.known_scopes
         usage = asked.usage if usage is None else usage
-        metering = None if limiter is None and usage is None else Metering(limiter, limiting.limit, usage)
+        one, of_each = limiting.limit, None
+        if one is not None and not isinstance(one, Limit):
+            one, of_each = None, one
+        metering = None if limiter is None and usage is None else Metering(limiter, one, usage, of_each)
         self.settings = Settings(
             Authenticator(
                 asked,
@@ -176,7 +180,7 @@ class TokenMiddleware:
             sources.vary,
         )
         known = None if known_scopes is None else checked_scopes("known_scopes", known_scopes)
-        self.policy = RoutePolicy(self, {} if rules is None else rules, undeclared, known)
+        self.policy = RoutePolicy(self, {} if rules is None else rules, undeclared, known, charges=limiter is not None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         policy = self.policy

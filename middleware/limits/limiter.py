@@ -104,6 +104,9 @@ def burst_of(limit: Limit, share: int = 1) -> int:
 
 
 POLICY = "default"
+"""Name of a token's limit in the fields."""
+ROUTE_POLICY = "route"
+"""Name of a route's own limit."""
 _WINDOW_SECONDS = 60
 
 
@@ -112,22 +115,24 @@ Field = tuple[bytes, bytes]
 
 
 @lru_cache(4_096)
-def _fields(per_minute: int, burst: int, remaining: int, reset_seconds: int) -> tuple[Field, Field]:
-    policy = f'"{POLICY}";q={per_minute};w={_WINDOW_SECONDS};spacekey-burst={burst}'
-    standing = f'"{POLICY}";r={remaining};t={reset_seconds}'
+def _fields(name: str, per_minute: int, burst: int, remaining: int, reset_seconds: int) -> tuple[Field, Field]:
+    policy = f'"{name}";q={per_minute};w={_WINDOW_SECONDS};spacekey-burst={burst}'
+    standing = f'"{name}";r={remaining};t={reset_seconds}'
     return (b"ratelimit-policy", policy.encode()), (b"ratelimit", standing.encode())
 
 
-def limit_headers(decision: Decision) -> tuple[Field, Field]:
+def limit_headers(decision: Decision, policy: str = POLICY) -> tuple[Field, Field]:
     """Return both fields as ASGI headers.
 
     They are cached, because the same few recur: a burst is short, and so is its wait.
+
+    :param policy: the limit's name.
     """
     _, limit, debt, interval, burst, _ = decision
     reset = 1 if debt else 0  # ``reset_seconds``, rounded up, at the usual rates; at slow ones it may be more
     if reset and interval > SECOND_US:
         reset = ((debt - 1) % interval + SECOND_US) // SECOND_US
-    return _fields(limit.per_minute, limit.burst, burst - -(-debt // interval), reset)
+    return _fields(policy, limit.per_minute, limit.burst, burst - -(-debt // interval), reset)
 
 
 def retry_after(decision: Decision) -> int | None:

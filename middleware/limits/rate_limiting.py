@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spacekey.domain.errors import ConfigurationError
-from spacekey.domain.principal import Limit
+from spacekey.domain.principal import Limit, Principal
+from spacekey.middleware.argument_checks import check_not_async
 
 from .limiter import Limiter
 
@@ -20,15 +22,19 @@ class RateLimiting:
 
     :param limiter: charges each request with a valid token once; None charges none.
     :param limit: one limit for every caller of the app, people signed in by ``fallback_authenticator`` included,
-        instead of the limit of each token's plan; for an API that is not what plans pay for. Needs ``limiter``.
+        instead of the limit of each token's plan; for an API that is not what plans pay for. Or a plain function that
+        returns the limit of a principal, or None for none, such as one that the app keeps in the token's ``metadata``;
+        it is called for each request, and if it fails the plan's limit counts. Needs ``limiter``.
     :param flood: answers 429 to addresses that send too many made-up secrets, before these are looked up.
     :raises ConfigurationError: for a limit that nothing charges.
     """
 
     limiter: Limiter | None = None
-    limit: Limit | None = None
+    limit: Limit | Callable[[Principal], Limit | None] | None = None
     flood: RefusalFlood | None = None
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limiter is None:
             raise ConfigurationError("limit: nothing charges it; give a limiter too, such as MemoryLimiter()")
+        if self.limit is not None and not isinstance(self.limit, Limit):
+            check_not_async("limit", self.limit)

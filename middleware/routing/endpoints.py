@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Scope
 from starlette.websockets import WebSocket, WebSocketState
 
 from spacekey.domain.errors import ConfigurationError, RuleError
+from spacekey.domain.principal import Limit
 from spacekey.domain.rule import Rule
 from spacekey.middleware.request_auth import RequestAuth, auth_of
 from spacekey.middleware.responses import ProblemResponse, can_deny_with_response, close_code, refuse
@@ -148,6 +149,7 @@ def requires(
     space_param: str | None = None,
     environment: str | None = None,
     cost: int | None = None,
+    limit: Limit | None = None,
 ) -> EndpointRequirement:
     """Require all of ``parts``, each a scope or a rule; without parts, any valid principal.
 
@@ -155,12 +157,15 @@ def requires(
     :param space_param: the name of a path parameter; the token must belong to the space that it identifies.
     :param environment: ``live`` or ``test``; a token of another environment is refused like an unknown one.
     :param cost: what a request costs of the token's limit (see docs/how-to/limits.md): 1 by default, 0 if it is free.
+    :param limit: a rate to which each caller is limited on this route, besides that of its token.
     :returns: a decorator for endpoints, also accepted by ``protect`` and in rule tables.
     :raises RuleError: for a string that is not a scope name, a part that is neither a scope nor a rule, or a negative
         cost.
     :raises ConfigurationError: for an environment that does not exist.
     """
-    made = requirement_of(*parts, space_param=space_param, environment=environment, cost=cost, of=EndpointRequirement)
+    made = requirement_of(
+        *parts, space_param=space_param, environment=environment, cost=cost, limit=limit, of=EndpointRequirement
+    )
     return cast("EndpointRequirement", made)
 
 
@@ -168,7 +173,7 @@ def decorator(access: Access) -> EndpointRequirement | EndpointOpenness:
     """Return an access, such as one of a rule table, as a decorator."""
     if isinstance(access, Openness):
         return EndpointOpenness(access.value)
-    return EndpointRequirement(access.rule, access.spaces, access.environments, access.cost)
+    return EndpointRequirement(access.rule, access.spaces, access.environments, access.cost, access.limits)
 
 
 def protect(app: ASGIApp, declaration: Declaration) -> ASGIApp:

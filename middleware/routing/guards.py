@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from spacekey.middleware.request_auth import KEY, RequestAuth, auth_of
+from spacekey.middleware.request_auth import KEY, ROUTE_NAME, RequestAuth, auth_of
 from spacekey.middleware.responses import refuse
 from spacekey.middleware.rules.marks import set_mark
 from spacekey.middleware.rules.requirement import IGNORED, Access
@@ -97,6 +97,31 @@ class RouteGuard(Guard):
     ) -> None:
         super().__init__(app, access, by_method)
         self.owner = owner
+
+
+class LimitedRouteGuard(RouteGuard):
+    """Guard of a route with a limit of its own, whose name it puts into the scope.
+
+    :param names: the route's name by method, with ``*`` for any other.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access | None,
+        by_method: Mapping[str, Access | None],
+        *,
+        owner: object,
+        names: Mapping[str, str],
+    ) -> None:
+        super().__init__(app, access, by_method, owner=owner)
+        self._names = names
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Name the route, and pass the connection on or refuse it."""
+        method = scope["method"].upper() if "method" in scope else WEBSOCKET
+        scope[ROUTE_NAME] = self._names.get(method) or self._names["*"]
+        return super().__call__(scope, receive, send)
 
 
 def guarded(app: ASGIApp, access: Access) -> ASGIApp:

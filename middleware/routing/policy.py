@@ -23,7 +23,7 @@ from spacekey.middleware.rules.requirement import (
     combined,
 )
 
-from .guards import RouteGuard, guard_of, without_cors
+from .guards import LimitedRouteGuard, RouteGuard, guard_of, without_cors
 from .routes import ANY, Holder, RouteScan, RouteSnapshot, RouteTarget, own_middleware, routes_as_usual
 from .table import Rules, RuleTable, rules_for
 
@@ -45,6 +45,7 @@ class RoutePolicy:
     :param rules: the rule table.
     :param undeclared: how undeclared routes are treated; see :class:`~spacekey.middleware.TokenMiddleware`.
     :param known_scopes: the only scopes that rules may name, or None for any.
+    :param charges: whether there is a limiter, which limits of rules need.
     :raises ConfigurationError: for another value of ``undeclared``.
     """
 
@@ -54,6 +55,8 @@ class RoutePolicy:
         rules: Rules,
         undeclared: Undeclared,
         known_scopes: frozenset[str] | None,
+        *,
+        charges: bool = True,
     ) -> None:
         if undeclared not in _TREATED:
             raise ConfigurationError(f'undeclared={undeclared!r:.40}: write "deny", "optional" or "ignore"')
@@ -64,6 +67,7 @@ class RoutePolicy:
         # With "ignore" a public route needs a guard too: it has an unauthenticated user, and others have none.
         self._unguarded: set[Access | None] = {IGNORED} if self._undeclared is IGNORED else {PUBLIC}
         self._known_scopes = known_scopes
+        self._charges = charges
         self._plans: dict[tuple[str, str], Access | None] = {}
         self.snapshot = RouteSnapshot()
         """Routes as they were found. If it needs a check, or they differ from it, call :meth:`refresh`."""
@@ -98,7 +102,7 @@ class RoutePolicy:
             (method, target.path): access for target in scan.targets for method, access in plans[target.key][1].items()
         }
         for target, plan in plans.values():
-            target.put(partial(self._guarded, plan, target.otherwise))
+            target.put(partial(self._guarded, plan, target))
         self.snapshot = scan.snapshot()
         return undeclared
 
@@ -201,11 +205,16 @@ class RoutePolicy:
             return
         if self._known_scopes is not None:
             access.rule.check_known(self._known_scopes, where)
+        if access.limits and not self._charges:
+            raise RuleError(
+                f"{where}: the rule has a limit, and nothing charges it; write TokenMiddleware(limits=MemoryLimiter())"
+            )
         for parameter in sorted(access.spaces - target.parameters):
             near = did_you_mean(parameter, target.parameters)
             raise RuleError(f"{where}: the rule is bound to '{parameter}', which the path does not have.{near}")
 
-    def _guarded(self, plan: Plan, otherwise: Access | None, app: ASGIApp) -> ASGIApp:
+    def _guarded(self, plan: Plan, target: RouteTarget, app: ASGIApp) -> ASGIApp:
+        otherwise = target.otherwise
         earlier = guard_of(app)
         if earlier is not None and earlier.owner is self:
             app = earlier.app
@@ -214,6 +223,9 @@ class RoutePolicy:
         every = {rest, *accesses.values()}
         if every <= self._unguarded:
             return app
+        if any(access is not None and access.limits for access in every):
+            names = _names_of({**accesses, ANY: rest}, target.path)
+            return LimitedRouteGuard(app, rest, accesses, owner=self, names=names)
         distinct = set(accesses.values())
         if len(distinct) == 1 and otherwise is None:
             return RouteGuard(app, distinct.pop(), owner=self)
@@ -221,6 +233,14 @@ class RoutePolicy:
 
     def _or_default(self, access: Access | None) -> Access | None:
         return self._undeclared if access is None else access
+
+
+def _names_of(accesses: Plan, path: str) -> dict[str, str]:
+    """Return the name of a route by method; methods with one rule share a name, and so a limit."""
+    alike: dict[Access | None, list[str]] = {}
+    for method, access in accesses.items():
+        alike.setdefault(access, []).append(method)
+    return {method: f"{','.join(sorted(alike[access]))} {path}" for method, access in accesses.items()}
 
 
 def _undeclared_in(plan: Plan) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 from spacekey.domain.errors import RuleError
+from spacekey.domain.principal import Limit
 from spacekey.domain.rule import AUTHENTICATED, Rule, all_of
 from spacekey.middleware.argument_checks import check_environment, check_part
 
@@ -18,6 +19,8 @@ class Openness:
     """No path parameters, as for a requirement that binds none."""
     cost: ClassVar[int | None] = None
     """What a request costs of the token's limit: 1."""
+    limits: ClassVar[frozenset[Limit]] = frozenset()
+    """No limits of its own."""
 
     value: str
 
@@ -49,12 +52,14 @@ class Requirement:
     :param spaces: path parameters that must hold the id of the token's space.
     :param environments: if not None, the token's environment must be one of them.
     :param cost: what a request costs of the token's limit; None for 1.
+    :param limits: rates to which each caller is limited on the route, besides that of its token.
     """
 
     rule: Rule
     spaces: frozenset[str] = frozenset()
     environments: frozenset[str] | None = None
     cost: int | None = None
+    limits: frozenset[Limit] = frozenset()
 
     def __and__(self, other: Requirement) -> Requirement:
         """Return a requirement, of this one's class, that is satisfied if both are."""
@@ -67,7 +72,11 @@ class Requirement:
             environments &= other.environments
         costs = [cost for cost in (self.cost, other.cost) if cost is not None]
         return type(self)(
-            self.rule & other.rule, self.spaces | other.spaces, environments, max(costs) if costs else None
+            self.rule & other.rule,
+            self.spaces | other.spaces,
+            environments,
+            max(costs) if costs else None,
+            self.limits | other.limits,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -78,7 +87,7 @@ class Requirement:
 
     @property
     def _values(self) -> tuple[Any, ...]:
-        return self.rule, self.spaces, self.environments, self.cost
+        return self.rule, self.spaces, self.environments, self.cost, self.limits
 
 
 _ANY_VALID = Requirement(AUTHENTICATED)
@@ -96,6 +105,7 @@ def requirement_of(
     space_param: str | None = None,
     environment: str | None = None,
     cost: int | None = None,
+    limit: Limit | None = None,
     of: type[Requirement] = Requirement,
 ) -> Requirement:
     """Return the requirement that :func:`~spacekey.middleware.requires` makes of the same arguments; see there.
@@ -109,11 +119,14 @@ def requirement_of(
         raise RuleError(f"space_param={space_param!r}: write its name, such as 'space_id'")
     if cost is not None and cost < 0:
         raise RuleError(f"cost={cost}: a request costs 0 or more")
+    if limit is not None and not isinstance(limit, Limit):
+        raise RuleError(f"limit={limit!r:.60}: write Limit(per_minute=10, burst=5)")
     return of(
         all_of(*parts),
         frozenset() if space_param is None else frozenset((space_param,)),
         None if environment is None else frozenset((environment,)),
         cost,
+        frozenset() if limit is None else frozenset((limit,)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -12,7 +13,8 @@ from starlette.types import Scope
 from spacekey.domain.authentication import Authenticated, AuthenticationResult, Rejected
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.usage import UsageCounter
-from spacekey.middleware.limits.limiter import Decision, Limiter
+from spacekey.middleware.argument_checks import places_of
+from spacekey.middleware.limits.limiter import POLICY, ROUTE_POLICY, Decision, Limiter
 from spacekey.middleware.rules.requirement import Access, Requirement
 
 from .counts import Client
@@ -42,16 +44,32 @@ class Metering:
     :param limits: charges limits; None charges nothing.
     :param limit: one limit for every caller, instead of the principal's own.
     :param usage: counts requests; None counts nothing.
+    :param limit_of: returns the limit of a principal, instead of the principal's own.
     """
 
     limits: Limiter | None = None
     limit: Limit | None = None
     usage: UsageCounter | None = None
+    limit_of: Callable[[Principal], Limit | None] | None = None
     pending: Counted | None = field(init=False)
     """Category of a request before anything is known: ALLOWED, or None if nothing is counted."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pending", None if self.usage is None else Counted.ALLOWED)
+
+    def limit_for(self, principal: Principal) -> Limit | None:
+        """Return the limit that a principal's requests are charged to; None if there is none."""
+        if self.limit_of is None:
+            return self.limit or principal.rate_limit
+        try:
+            limit: object = self.limit_of(principal)
+        except Exception as error:  # noqa: BLE001 - the plan's limit still holds
+            log.error("the function of limits failed with %s", places_of(error))
+            return principal.rate_limit
+        if limit is not None and not isinstance(limit, Limit):
+            log.error("the function of limits returned %s: write Limit(…) or None", type(limit).__name__)
+            return principal.rate_limit
+        return limit
 
 
 class RequestMeter:
@@ -60,7 +78,17 @@ class RequestMeter:
     :param scope: the ASGI scope; its ``client`` is read when the connection is counted.
     """
 
-    __slots__ = ("_charging", "_metering", "_paid", "_scope", "_scopes", "decision", "pending")
+    __slots__ = (
+        "_charging",
+        "_metering",
+        "_paid",
+        "_routes",
+        "_scope",
+        "_scopes",
+        "decision",
+        "pending",
+        "route_decision",
+    )
 
     def __init__(self, metering: Metering, scope: Scope) -> None:
         self._metering = metering
@@ -68,8 +96,11 @@ class RequestMeter:
         self._paid = 0
         self._charging: asyncio.Lock | None = None  # one charge at a time, since the parts of a batch share it
         self._scopes = NO_SCOPES
+        self._routes: tuple[str, ...] = ()  # accounts of routes that were charged
         self.decision: Decision | None = None
         """State of the token's limit; None before it was charged, and if there is none."""
+        self.route_decision: Decision | None = None
+        """State of the tightest limit of a route; None if no route has one."""
         self.pending = metering.pending
         """Category of the connection, as far as is known; None if nothing is left to count."""
 
@@ -83,10 +114,15 @@ class RequestMeter:
 
         False may mean that :meth:`charge` must decide.
         """
+        if access.limits:
+            return False
         decision = self.decision
         if decision is None:
             metering = self._metering
-            limits, limit = metering.limits, metering.limit or principal.rate_limit
+            limits = metering.limits
+            limit = (
+                metering.limit or principal.rate_limit if metering.limit_of is None else metering.limit_for(principal)
+            )
             cost = 1 if access.cost is None else access.cost
             if limits is None or limit is None or cost == 0:
                 return True
@@ -98,6 +134,40 @@ class RequestMeter:
             except Exception as error:  # noqa: BLE001 - charge() tries again, and admits the request if that fails too
                 log.error("the limiter failed with %s", type(error).__name__)
         return decision is not None and decision.allowed
+
+    async def charge_route(self, principal: Principal, access: Access, route: str) -> bool:
+        """Charge the route's own limits, each once for the connection, and return whether they admit it.
+
+        :param route: the route's name, which tells it from other routes with the same limit.
+        """
+        limits = self._metering.limits
+        for limit in sorted(access.limits, key=lambda each: (each.per_minute, each.burst)):
+            account = f"{principal.account}|{route}|{limit.per_minute}/{limit.burst}"
+            if account in self._routes or limits is None:
+                continue
+            lock = self._charging = self._charging or asyncio.Lock()
+            async with lock:
+                if account in self._routes:
+                    continue
+                decision = await _decision_of(limits, account, limit, 1)
+                if decision is not None:
+                    tightest = self.route_decision
+                    if tightest is None or not decision.allowed or decision.remaining < tightest.remaining:
+                        self.route_decision = decision
+                    if not decision.allowed:
+                        return False
+                self._routes = (*self._routes, account)
+        return True
+
+    @property
+    def binding(self) -> tuple[Decision, str] | None:
+        """The decision that refused the connection, else the tightest, with its policy's name; None without a limit."""
+        own, route = self.decision, self.route_decision
+        if route is None:
+            return None if own is None else (own, POLICY)
+        if own is None or not route.allowed or (own.allowed and route.remaining <= own.remaining):
+            return route, ROUTE_POLICY
+        return own, POLICY
 
     async def charge(self, principal: Principal, cost: int) -> bool:
         """Charge the connection, once, and return whether its limit admits it.
@@ -132,7 +202,8 @@ class RequestMeter:
 
     def restart(self) -> None:
         """Forget the charge, because the connection has another caller now."""
-        self.decision = self._charging = None
+        self.decision = self.route_decision = self._charging = None
+        self._routes = ()
 
     def used(self, access: Access, principal: Principal) -> None:
         """Note the scopes by which ``access`` admitted the principal, besides those of the latest one."""
@@ -165,8 +236,8 @@ class RequestMeter:
         if usage is None or counted is None:
             return
         self.pending = None
-        decision = self.decision
-        if decision is not None and not decision.allowed:
+        decision, route = self.decision, self.route_decision
+        if (decision is not None and not decision.allowed) or (route is not None and not route.allowed):
             counted = Counted.LIMITED
         client, scopes = self._scope.get("client"), self._scopes
         if counted is not ALLOWED or not isinstance(outcome, Authenticated):
@@ -189,14 +260,18 @@ class RequestMeter:
             _count(self._metering.usage, outcome, self._scope.get("client"), counted, scopes)
 
     async def _charged(self, principal: Principal, cost: int) -> Decision | None:
-        limits, limit = self._metering.limits, self._metering.limit or principal.rate_limit
+        limits, limit = self._metering.limits, self._metering.limit_for(principal)
         if limits is None or limit is None:
             return None
-        try:
-            return await limits.charge(principal.account, limit, cost)
-        except Exception as error:  # noqa: BLE001 - a limit keeps a service usable; a broken one must not end it
-            log.error("the limiter failed with %s", type(error).__name__)
-            return None
+        return await _decision_of(limits, principal.account, limit, cost)
+
+
+async def _decision_of(limits: Limiter, account: str, limit: Limit, cost: int) -> Decision | None:
+    try:
+        return await limits.charge(account, limit, cost)
+    except Exception as error:  # noqa: BLE001 - a limit keeps a service usable; a broken one must not end it
+        log.error("the limiter failed with %s", type(error).__name__)
+        return None
 
 
 def cost_of(access: Access) -> int:

@@ -43,3 +43,12 @@ def test_an_app_takes_it_in_and_stays_as_it_is(name: str, python: Path, tmp_path
         [python, HERE / "run_app.py", app], capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_users_of_fastapi_users_and_tokens_call_one_route(python: Path, tmp_path: Path) -> None:
+    app = tmp_path / "app.py"
+    shutil.copy(HERE / "apps" / "fastapi_users_app.py", app)
+    page = ROOT / "docs" / "how-to" / "two-kinds-of-callers.md"
+    command = [python, HERE / "run_two_kinds.py", app, page]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
