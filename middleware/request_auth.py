@@ -418,12 +418,9 @@ class RequestAuth:
                     None if requirement is None and isinstance(outcome, Anonymous) else self._unauthenticated(outcome)
                 )
             principal, meter = outcome.principal, self.meter
-            if access.limits and (meter is None or not meter.limits):
-                raise ConfigurationError(
-                    "a rule has a limit, and nothing charges it: write TokenMiddleware(limits=MemoryLimiter())"
-                )
             refusal: responses.ProblemResponse | None = None
-            if meter is not None and not await self._charged(meter, principal, access, scope):
+            route_admits = not access.limits or await self._charge_route(principal, access, scope)
+            if meter is not None and not (route_admits and await meter.charge(principal, cost_of(access))):
                 refusal = _over_limit(meter)
             elif requirement is not None:
                 decision = evaluate(requirement, principal, path_params)
@@ -441,11 +438,16 @@ class RequestAuth:
             self._admit(access, path_params)
         return None
 
-    async def _charged(self, meter: RequestMeter, principal: Principal, access: Access, scope: Scope) -> bool:
-        """Charge what the route allows each caller, then the token's own limit; return whether both admit it."""
-        if access.limits and not await meter.charge_route(principal, access, route_name(access, scope)):
-            return False
-        return await meter.charge(principal, cost_of(access))
+    async def _charge_route(self, principal: Principal, access: Access, scope: Scope) -> bool:
+        """Charge what the route allows each caller, before the token's own limit; return whether it admits the caller.
+
+        :raises ConfigurationError: if nothing charges limits.
+        """
+        if self.meter is None or not self.meter.limits:
+            raise ConfigurationError(
+                "a rule has a limit, and nothing charges it: write TokenMiddleware(limits=MemoryLimiter())"
+            )
+        return await self.meter.charge_route(principal, access, route_name(access, scope))
 
     def record_operation(self, scopes: frozenset[str] | None) -> None:
         """Record a GraphQL operation that was admitted by these scopes, or refused (None)."""

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.sampled(2)
 
 RUN = {"python", "console", "js"}
 SHOWN = {"graphql", "html", "json", "nginx", "sh", "text", "toml"}
-"""tests/e2e/test_nginx.py runs the configuration, tests/e2e/dashboard/test_element.py the page in HTML."""
+"""tests/e2e/test_nginx.py runs the configuration, tests/e2e/dashboard/test_element.py the page in HTML, and
+tests/e2e/adoption what needs packages that are installed apart."""
 
 _INLINE = re.compile(r"`(spacekey [a-z][^`]*)`")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-BLOCK = re.compile(r"```py\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```text\n(.*?)```", re.DOTALL)
 ADA = {"email": "ada@example.com", "password": "seven boats"}
 
 
