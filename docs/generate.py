@@ -147,6 +147,8 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
                     "any_of",
                     "all_of",
                     "Rule",
+                    "principal",
+                    "principal_or_none",
                     "auth_of",
                     "RequestAuth",
                 ),

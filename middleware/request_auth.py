@@ -753,6 +753,38 @@ def auth_of(scope: Scope) -> RequestAuth:
     raise ConfigurationError("a protected endpoint needs TokenMiddleware before it; add it to the app's middleware")
 
 
+def principal(connection: HTTPConnection) -> Principal:
+    """Return the caller of a request or WebSocket, on a route with a rule.
+
+    The same as ``request.user``, with its type.
+
+    :param connection: the request or WebSocket.
+    :raises ConfigurationError: if the request has no verified caller: on a ``public`` route, where nothing is verified,
+        on an ``optional`` one without credentials, and where there is no TokenMiddleware in front of the endpoint.
+    """
+    found = principal_or_none(connection)
+    if found is not None:
+        return found
+    if auth_of(connection.scope).result is None:
+        raise ConfigurationError("principal(request): nothing is verified on this route; put requires(…) on it")
+    raise ConfigurationError(
+        "principal(request): this route admits callers without credentials; write principal_or_none(request), or put "
+        "requires(…) on it"
+    )
+
+
+def principal_or_none(connection: HTTPConnection) -> Principal | None:
+    """Return the caller of a request or WebSocket, or None for one without credentials, as on ``optional`` routes.
+
+    On a ``public`` route it is None, because nothing is verified there.
+
+    :param connection: the request or WebSocket.
+    :raises ConfigurationError: if there is no TokenMiddleware in front of the endpoint.
+    """
+    result = auth_of(connection.scope).result
+    return result.principal if isinstance(result, Authenticated) else None
+
+
 ROUTE_NAME = "spacekey.route"
 """Key of a route's name in the ASGI scope, where a rule of it has a limit."""
 

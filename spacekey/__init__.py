@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from spacekey.middleware.limits.limiter import Limiter, ObservedLimiter
     from spacekey.middleware.limits.memory import MemoryLimiter
     from spacekey.middleware.limits.rate_limiting import RateLimiting
-    from spacekey.middleware.request_auth import RequestAuth, auth_of
+    from spacekey.middleware.request_auth import RequestAuth, auth_of, principal, principal_or_none
     from spacekey.middleware.routing.endpoints import optional, protect, public, requires
     from spacekey.middleware.token_middleware import TokenMiddleware
     from spacekey.middleware.usage.collector import UsageCollector
@@ -95,6 +95,8 @@ __all__ = [
     "any_of",
     "auth_of",
     "optional",
+    "principal",
+    "principal_or_none",
     "protect",
     "public",
     "requires",
@@ -127,7 +129,7 @@ _MODULES = {
     "middleware.limits.limiter": ("Limiter", "ObservedLimiter"),
     "middleware.limits.memory": ("MemoryLimiter",),
     "middleware.limits.rate_limiting": ("RateLimiting",),
-    "middleware.request_auth": ("RequestAuth", "auth_of"),
+    "middleware.request_auth": ("RequestAuth", "auth_of", "principal", "principal_or_none"),
     "middleware.routing.endpoints": ("optional", "protect", "public", "requires"),
     "middleware.token_middleware": ("TokenMiddleware",),
     "middleware.usage.collector": ("UsageCollector",),
