@@ -38,9 +38,10 @@ async def lenient(request: Request) -> Response:
 
 
 def app_of(**settings: Any) -> Starlette:
+    rules: dict[str, Any] = {"requires": requires("a"), "optional": optional, "public": public}
     routes = [
         Route(f"/{rule}/{endpoint.__name__}", declare(endpoint))
-        for rule, declare in {"requires": requires("a"), "optional": optional, "public": public}.items()
+        for rule, declare in rules.items()
         for endpoint in (strict, lenient)
     ]
     routes += [Route("/undeclared/strict", strict), Route("/undeclared/lenient", lenient)]
