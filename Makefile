@@ -18,7 +18,7 @@ PACKAGES := $(addprefix spacekey/,$(ROOT) $(FOLDERS))
 export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/compiled
 
-.PHONY: help serve test test-rest test-all faults guards check format test-pythons bench screenshots docs-reference baseline release-prepare release house clean
+.PHONY: help serve docs test test-rest test-all faults guards check format test-pythons bench screenshots docs-reference baseline release-prepare release house clean
 
 help: ## what can be made here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -92,6 +92,10 @@ screenshots: $(READY) ## picture every page of the dashboard into build/screensh
 
 docs-reference: $(READY) ## write the pages of docs/ that are made from the code
 	$(BIN)/python docs/generate.py
+
+docs: $(READY) house ## build the documentation site into build/site, and stop at any warning
+	$(BIN)/python docs/site.py
+	@echo "The site is in build/site; to look at it: $(BIN)/python -m http.server --directory build/site"
 
 baseline: $(READY) ## make REST and GraphQL as they are now the contract that later changes are held to
 	PYTHONPATH=tests $(BIN)/python -m contract.baseline

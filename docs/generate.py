@@ -11,7 +11,7 @@ import inspect
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import cached_property
 from importlib import import_module
@@ -19,6 +19,24 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_origin
 
+from graphql import (
+    GraphQLArgument,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLScalarType,
+    GraphQLSchema,
+    GraphQLType,
+    GraphQLUnionType,
+    build_schema,
+    get_named_type,
+    print_ast,
+    value_from_ast_untyped,
+)
 from typer.main import get_command
 
 from spacekey.domain.scope import MANAGEMENT_SCOPES
@@ -717,11 +735,128 @@ def _range(schema: dict[str, Any]) -> str:
     return f", from {least}" if most is None else f", {least} to {most:,}"
 
 
+# --- GraphQL ---
+
+
+def graphql() -> str:
+    """Return the reference of the GraphQL schema: operations first, then each kind of type by name."""
+    schema = build_schema((ROOT / "schema" / "schema.graphql").read_text(encoding="utf-8"))
+    parts = [
+        "# GraphQL reference",
+        _GRAPHQL_HEAD,
+    ]
+    roots = {one.name for one in (schema.query_type, schema.mutation_type) if one is not None}
+    operations = (("Queries", "query", schema.query_type), ("Mutations", "mutation", schema.mutation_type))
+    for title, kind, root in operations:
+        if root is not None:
+            parts += [
+                f"## {title}",
+                *(_graphql_operation(kind, name, field) for name, field in sorted(root.fields.items())),
+            ]
+    named = {name: one for name, one in sorted(schema.type_map.items()) if not name.startswith("__")}
+    for title, of_kind in _KINDS.items():
+        found = [one for name, one in named.items() if isinstance(one, of_kind) and name not in roots]
+        parts += [f"## {title}", *(_graphql_type(schema, one) for one in found if one.name not in _BUILT_IN)]
+    return "\n\n".join(parts) + "\n"
+
+
+_GRAPHQL_HEAD = (
+    "Made from [`schema.graphql`](../../schema/schema.graphql), which introspection gives, too. [Use the GraphQL "
+    "API](../how-to/graphql-api.md) shows how to call it, page through lists and read refusals. A field *needs* the "
+    "scopes that stand beside it, all of one of the lists."
+)
+_BUILT_IN = ("Boolean", "Float", "ID", "Int", "String")
+_KINDS: dict[str, type[GraphQLNamedType]] = {
+    "Objects": GraphQLObjectType,
+    "Interfaces": GraphQLInterfaceType,
+    "Unions": GraphQLUnionType,
+    "Inputs": GraphQLInputObjectType,
+    "Enums": GraphQLEnumType,
+    "Scalars": GraphQLScalarType,
+}
+
+
+def _graphql_operation(kind: str, name: str, field: GraphQLField) -> str:
+    answers = f"Answers {_graphql_reference(field.type)}.{_needed(field)}"
+    lines = [f"### `{kind} {name}`", _plain(field.description), answers]
+    if field.args:
+        rows = [
+            f"| `{arg}` | {_graphql_reference(one.type)}{_graphql_default(one)} | {_plain(one.description)} |"
+            for arg, one in field.args.items()
+        ]
+        lines.append("\n".join(["| argument | type | |", "|---|---|---|", *rows]))
+    return "\n\n".join(line for line in lines if line)
+
+
+def _graphql_type(schema: GraphQLSchema, one: GraphQLNamedType) -> str:
+    lines = [f"### `{one.name}`", _plain(one.description)]
+    if isinstance(one, GraphQLObjectType | GraphQLInterfaceType):
+        if one.interfaces:
+            lines.append(f"Is a {', '.join(_graphql_reference(each) for each in one.interfaces)}.")
+        if isinstance(one, GraphQLInterfaceType):
+            lines.append(f"Is one of {_listed(schema.get_possible_types(one))}.")
+        rows = [
+            f"| `{name}`{_graphql_arguments(field)} | {_graphql_reference(field.type)} | {_plain(field.description)}"
+            f"{_needed(field)} |"
+            for name, field in one.fields.items()
+        ]
+        lines.append("\n".join(["| field | type | |", "|---|---|---|", *rows]))
+    elif isinstance(one, GraphQLUnionType):
+        lines.append(f"Is one of {_listed(one.types)}.")
+    elif isinstance(one, GraphQLInputObjectType):
+        rows = [
+            f"| `{name}` | {_graphql_reference(field.type)}{_graphql_default(field)} | {_plain(field.description)} |"
+            for name, field in one.fields.items()
+        ]
+        lines.append("\n".join(["| field | type | |", "|---|---|---|", *rows]))
+    elif isinstance(one, GraphQLEnumType):
+        rows = [f"| `{name}` | {_plain(value.description)} |" for name, value in one.values.items()]
+        lines.append("\n".join(["| value | |", "|---|---|", *rows]))
+    return "\n\n".join(line for line in lines if line)
+
+
+def _listed(types: Iterable[GraphQLNamedType]) -> str:
+    return ", ".join(_graphql_reference(one) for one in sorted(types, key=lambda one: one.name))
+
+
+def _graphql_reference(kind: GraphQLType) -> str:
+    """Return a type with a link to its heading."""
+    name = get_named_type(kind).name
+    shown = f"`{kind}`"
+    return shown if name in _BUILT_IN else f"[{shown}](#{name.lower()})"
+
+
+def _graphql_default(one: GraphQLArgument | GraphQLInputField) -> str:
+    node = one.ast_node
+    return "" if node is None or node.default_value is None else f", default `{print_ast(node.default_value)}`"
+
+
+def _graphql_arguments(field: GraphQLField) -> str:
+    if not field.args:
+        return ""
+    return "(" + ", ".join(f"`{name}`: {_graphql_reference(one.type)}" for name, one in field.args.items()) + ")"
+
+
+def _needed(field: GraphQLField) -> str:
+    """Return the scopes that a field needs, as a sentence; an empty text for none."""
+    for directive in (field.ast_node.directives or ()) if field.ast_node is not None else ():
+        if directive.name.value == "requiresScopes" and directive.arguments:
+            lists = value_from_ast_untyped(directive.arguments[0].value)
+            alternatives = [" and ".join(f"`{scope}`" for scope in scopes) for scopes in lists]
+            return f" Needs {' or '.join(alternatives)}." if all(alternatives) else ""
+    return ""
+
+
+def _plain(text: str | None) -> str:
+    return " ".join((text or "").replace("|", "\\|").split())
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "decisions/README.md": decisions,
     "reference/python.md": python,
     "reference/command-line.md": command_line,
     "reference/rest-api.md": rest_api,
+    "reference/graphql.md": graphql,
 }
 """Pages that are made as a whole, by their path in ``docs/``."""
 
