@@ -35,6 +35,7 @@ from spacekey.middleware.auth.credentials import (
     Bearer,
     Credentials,
     Malformed,
+    has_bearer,
     plain_authorization,
     secret_without_scheme,
 )
@@ -586,7 +587,9 @@ class RequestAuth:
 
     def _ask_fallback(self, sent: HandedOn | None) -> Awaitable[AuthenticationResult]:
         connection = HTTPConnection(self._scope) if sent is None else sent.connection(self._scope)
-        return self._settings.authenticator.ask_fallback(connection, is_explicit=sent is not None and sent.is_explicit)
+        # A Bearer token that is not read as one of ours, because the app reads its tokens elsewhere, is explicit too.
+        is_explicit = has_bearer(self._scope) if sent is None else sent.is_explicit
+        return self._settings.authenticator.ask_fallback(connection, is_explicit=is_explicit)
 
     def _settle(self, outcome: AuthenticationResult) -> AuthenticationResult:
         """Keep the outcome, and make its principal the connection's user.

@@ -320,6 +320,11 @@ def _from_header(scope: Scope) -> Sent:
     return None if other is not None and other[1].lower() != b"bearer" else _MALFORMED_HEADER
 
 
+def has_bearer(scope: Scope) -> bool:
+    """Return whether the ``Authorization`` header is a Bearer token, read or not."""
+    return isinstance(_from_header(scope), Secret)
+
+
 def secret_without_scheme(scope: Scope) -> bool:
     """Return whether the ``Authorization`` header has the form of a secret, without a scheme. Nothing is looked up."""
     sent = [value for name, value in scope["headers"] if name == b"authorization"]

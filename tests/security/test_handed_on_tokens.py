@@ -190,6 +190,26 @@ SESSION = [(b"cookie", b"session=ada")]
 
 
 @pytest.mark.parametrize(
+    ("cookies", "page", "status"),
+    [
+        ([], [], 200),
+        (SESSION, [], 200),
+        (SESSION, FOREIGN_PAGE, 403),
+        ([], FOREIGN_PAGE, 200),
+        (SESSION, OWN_PAGE, 200),
+    ],
+)
+async def test_each_kind_has_a_header_of_its_own(cookies: Any, page: Any, status: int) -> None:
+    """Ours is read from X-API-Key alone, and the app's own token needs no origin in Authorization."""
+    app = app_of(credentials=[header("X-API-Key")])
+    answer = await call(app, "POST", "/jobs", [*authorization(JWT), *cookies, *page])
+    assert answer.status == status
+    assert (await call(app, "POST", "/jobs", [(b"x-api-key", OURS.encode()), *cookies, *page])).body == b"key_1"
+    both = [(b"x-api-key", OURS.encode()), *authorization(JWT)]
+    assert (await call(app, "POST", "/jobs", both)).body == b"key_1"
+
+
+@pytest.mark.parametrize(
     ("sent", "page", "status"),
     [
         ([], [], 200),

@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 
 from spacekey import TokenMiddleware, optional
+from spacekey.credentials import header
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Kind, Principal
@@ -122,6 +123,19 @@ async def test_connection_init_may_carry_the_credential(name: str, scheme: str) 
         messages = [await socket.receive() for _ in range(3)]
     assert [message["type"] for message in messages] == ["next", "next", "complete"]
     assert messages[0]["payload"]["data"] == {"progress": 1}
+
+
+@pytest.mark.parametrize("payload", [{"x-api-key": GOOD}, {"headers": {"X-API-Key": GOOD}}])
+async def test_an_app_without_the_middleware_names_its_sources_itself(payload: dict[str, Any]) -> None:
+    answer = Authenticated(principal("jobs:read:progress"))
+    async with graphql_socket(app(answer, credentials=[header("X-API-Key")])) as socket:
+        await socket.init(**payload)
+        await socket.subscribe("1", "subscription { progress }")
+        assert (await socket.receive())["type"] == "next"
+    async with graphql_socket(app(answer)) as socket:
+        await socket.init(**payload)
+        await socket.subscribe("1", "subscription { progress }")
+        assert is_denial(await socket.receive(), "UNAUTHENTICATED")
 
 
 @pytest.mark.parametrize(

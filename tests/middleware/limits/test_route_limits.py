@@ -267,6 +267,32 @@ async def test_a_limiter_that_fails_refuses_no_caller() -> None:
     assert await world.admitted("/x", world.token()) == 20
 
 
+class Recording(MemoryLimiter):
+    """Notes the accounts that are charged."""
+
+    def __init__(self) -> None:
+        super().__init__(clock=lambda: 1_000.0)
+        self.accounts: list[str] = []
+
+    async def charge(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        self.accounts.append(key)
+        return await super().charge(key, limit, cost)
+
+
+async def test_processes_that_share_a_redis_share_a_routes_limit() -> None:
+    """Two apps, as two processes make them, charge one account, and the token's id is the only part that differs."""
+    limiters = [Recording(), Recording()]
+    verifier = MemoryVerifier()
+    token, other = (verifier.issue("a", rate_limit=None).reveal() for _ in range(2))
+    for number, limiter in enumerate(limiters):
+        inner = Mount("/{tenant}", routes=[Route("/x", requires("a", limit=SLOW)(run))])
+        world = World(inner, verifier=verifier, limits=limiter)
+        for each in (token, other):
+            assert (await call(world.app, "GET", f"/{number}/x", bearer(each))).status == 200
+    assert limiters[0].accounts == limiters[1].accounts
+    assert limiters[0].accounts == [f"key_{number}|GET,HEAD /{{tenant}}/x|1/2" for number in (1, 2)]
+
+
 async def test_a_limit_that_nothing_charges_stops_the_start() -> None:
     world = World(Route("/x", requires("a", limit=SLOW)(run)), limits=None)
     failed = await start_up(world.app)
