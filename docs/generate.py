@@ -87,7 +87,7 @@ _SECTIONS = {
     "load_product": "the file",
     "parse_product": "top level",
     "_toml": "the file",
-    "_distinct": "`[shorthands.NAME]`, `[roles.NAME]`",
+    "_check_distinct": "`[shorthands.NAME]`, `[roles.NAME]`",
     "read_scopes": "`[scopes]`",
     "read_shorthands": "`[shorthands.NAME]`",
     "read_presets": "`[presets.NAME]`",
@@ -113,8 +113,20 @@ def product_file_errors() -> str:
 
 def _product_messages(function: ast.FunctionDef) -> Iterator[str]:
     for node in ast.walk(function):
-        if isinstance(node, ast.Call) and _called(node) in ("wrong", "ProductError"):
+        if isinstance(node, ast.Call) and _called(node) in ("wrong", "mismatch", "ProductError"):
             message = _text(node.args[-1])
+            if message is None:
+                yield from _messages_assigned(node.args[-1], function)
+            else:
+                yield message
+
+
+def _messages_assigned(node: ast.expr, function: ast.FunctionDef) -> Iterator[str]:
+    """Yield the messages that a function assigns to the names in an expression."""
+    names = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    for each in ast.walk(function):
+        if isinstance(each, ast.Assign) and any(isinstance(one, ast.Name) and one.id in names for one in each.targets):
+            message = _text(each.value.elt if isinstance(each.value, ast.ListComp) else each.value)
             if message is not None:
                 yield message
 

@@ -7,13 +7,40 @@ SpacekeyError
 └── ServiceUnavailable          the store cannot be asked right now: becomes 503, never a denial or an acceptance
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
 
 class SpacekeyError(Exception):
     """Root of all errors that Spacekey raises on purpose."""
 
 
 class ConfigurationError(SpacekeyError):
-    """Error in something that the operator or developer wrote. The message says what to change."""
+    """Error in something that the operator or developer wrote. The message says what to change.
+
+    ``others`` are errors that were found at the same time; the message has a line for each.
+    """
+
+    others: tuple[ConfigurationError, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join((super().__str__(), *map(str, self.others)))
+
+    def each(self) -> Iterator[ConfigurationError]:
+        """Yield this error and those found at the same time, each with a message of its own."""
+        alone = type(self).__new__(type(self), *self.args)  # not copy(), which would call __init__ with the message
+        alone.__dict__.update(self.__dict__, others=())
+        yield alone
+        yield from self.others
+
+
+def raise_all(errors: Iterable[ConfigurationError]) -> None:
+    """Raise the first of these errors, with the others in it; do nothing if there are none."""
+    found = [*errors]
+    if found:
+        found[0].others = tuple(found[1:])
+        raise found[0]
 
 
 class RuleError(ConfigurationError):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from .errors import ConfigurationError, ProductError
+from .errors import ConfigurationError, ProductError, raise_all
 from .principal import Kind
 from .product import Product
 from .product_sections import (
@@ -28,6 +28,9 @@ from .text_input import read_file
 
 PRODUCT_BYTES_MAX = 1_000_000
 PRODUCTS_MAX = 100
+OPTIONAL = ("shorthands", "presets", "key_formats")
+SECTIONS = ("scopes", "roles", "plans", *OPTIONAL)
+"""Tables whose keys are names of the product's own."""
 
 
 def load_products(paths: Iterable[Path]) -> dict[str, Product]:
@@ -36,7 +39,15 @@ def load_products(paths: Iterable[Path]) -> dict[str, Product]:
     :raises ProductError: for an unreadable or wrong file, for two files with the same name or secret prefix, and for
         more than 100 files.
     """
-    return together((str(path), load_product(path)) for path in paths)
+    products: list[tuple[str, Product]] = []
+    faults: list[ConfigurationError] = []
+    for path in paths:
+        try:
+            products.append((str(path), load_product(path)))
+        except ProductError as error:
+            faults += error.each()
+    raise_all(faults)
+    return together(products)
 
 
 def together(products: Iterable[tuple[str, Product]]) -> dict[str, Product]:
@@ -95,46 +106,54 @@ def parse_product(text: str, file: str) -> Product:
 
     :raises ProductError: if the text is not TOML or not a product.
     """
-    root = Table(file, "", _toml(text, file))
+    root = Table(file, "", _toml(text, file), [])
     name = root.name("name")
     root.renamed("brand", "secret_prefix")
     secret_prefix = root.text("secret_prefix")
     if not is_secret_prefix(secret_prefix):
-        raise root.wrong(
-            "secret_prefix", "write 2 to 16 lower-case letters or digits, starting with a letter, like 'sp'"
-        )
+        remedy = "write 2 to 16 lower-case letters or digits, starting with a letter, like 'sp'"
+        root.note(root.wrong("secret_prefix", remedy))
+    title, description = root.text("title"), root.text("description", default="")
+    environments, default_plan = root.choices("environments", ENVIRONMENTS), root.text("default_plan")
     tokens = root.table("tokens")
-    scopes = read_scopes(root.table("scopes"))
-    shorthands = read_shorthands(root.table("shorthands", optional=True), scopes)
-    presets = read_presets(root.table("presets", optional=True), scopes)
-    roles = read_roles(root.table("roles"), scopes, shorthands)
-    plans = read_plans(root.table("plans"), scopes)
-    _distinct(root, scopes, shorthands, roles)
-    token_roles = known(tokens, "roles", tokens.strings("roles", default=()), roles, "role")
+    parts = {one: root.table(one, optional=one in OPTIONAL) for one in SECTIONS}
+    use_cases = root.tables("use_cases")
+    root.done()
+    scopes = read_scopes(parts["scopes"])
+    if any(error.key in parts for error in root.faults):
+        raise_all(root.faults)  # most of the other names would be unknown
+    shorthands = read_shorthands(parts["shorthands"], scopes)
+    presets = read_presets(parts["presets"], scopes)
+    roles = read_roles(parts["roles"], scopes, parts["shorthands"].names())
+    plans = read_plans(parts["plans"], scopes)
+    _check_distinct(root, scopes, shorthands, roles)
+    known(root, "default_plan", [default_plan], parts["plans"].names(), "plan")
+    token_roles = known(tokens, "roles", tokens.strings("roles", default=()), parts["roles"].names(), "role")
     token_kinds = tokens.choices("kinds", (Kind.SPACE, Kind.WORKSPACE))
     one_role = read_one_role(tokens, token_roles, token_kinds, presets)
-    grantable = token_roles if one_role else (*scopes, *shorthands, *token_roles)
-    product = Product(
+    grantable = token_roles if one_role else (*scopes, *parts["shorthands"].names(), *token_roles)
+    cases = read_use_cases(use_cases, grantable, parts["presets"].names(), one_role=one_role)
+    formats = read_key_formats(parts["key_formats"])
+    tokens.done()
+    raise_all(root.faults)
+    return Product(
         name=name,
-        title=root.text("title"),
-        description=root.text("description", default=""),
+        title=title,
+        description=description,
         secret_prefix=secret_prefix,
-        environments=root.choices("environments", ENVIRONMENTS),
+        environments=environments,
         token_kinds=frozenset(map(Kind, token_kinds)),
         token_roles=token_roles,
-        default_plan=known(root, "default_plan", [root.text("default_plan")], plans, "plan")[0],
+        default_plan=default_plan,
         scopes=MappingProxyType(scopes),
         shorthands=MappingProxyType(shorthands),
         presets=MappingProxyType(presets),
-        use_cases=tuple(read_use_cases(root.tables("use_cases"), grantable, presets, one_role=one_role)),
+        use_cases=tuple(cases),
         roles=MappingProxyType(roles),
         plans=MappingProxyType(plans),
         one_role=one_role,
-        key_formats=MappingProxyType(read_key_formats(root.table("key_formats", optional=True))),
+        key_formats=MappingProxyType(formats),
     )
-    tokens.done()
-    root.done()
-    return product
 
 
 def _toml(text: str, file: str) -> dict[str, object]:
@@ -146,13 +165,14 @@ def _toml(text: str, file: str) -> dict[str, object]:
         raise ProductError(file, "(file)", f"is not TOML: {error}") from error
 
 
-def _distinct(root: Table, scopes: Collection[str], shorthands: Collection[str], roles: Collection[str]) -> None:
-    """Check that one name means one thing, because grants are plain strings."""
+def _check_distinct(root: Table, scopes: Collection[str], shorthands: Collection[str], roles: Collection[str]) -> None:
+    """Note names that mean two things, because grants are plain strings."""
     taken = {**dict.fromkeys(scopes, "a scope"), **dict.fromkeys(MANAGEMENT_SCOPES, "a management scope")}
     for section, names, what in (("shorthands", shorthands, "a shorthand"), ("roles", roles, "a role")):
         for name in names:
             if name.startswith(OPERATOR_NAMESPACE):
-                raise root.wrong(f"{section}.{name}", f"names that begin with '{OPERATOR_NAMESPACE}' are for services")
+                remedy = f"names that begin with '{OPERATOR_NAMESPACE}' are for services"
+                root.note(root.wrong(f"{section}.{name}", remedy))
             if name in taken:
-                raise root.wrong(f"{section}.{name}", f"the name is already {taken[name]}; choose another")
-            taken[name] = what
+                root.note(root.wrong(f"{section}.{name}", f"the name is already {taken[name]}; choose another"))
+            taken.setdefault(name, what)

@@ -25,15 +25,19 @@ def read_scopes(table: Table) -> dict[str, str]:
     """Return the description of each scope, in the file's order."""
     scopes: dict[str, str] = {}
     for name in table.names():
-        if not is_scope_name(name):
-            raise table.wrong(name, "is not a scope name: use lower-case words joined by colons, like 'jobs:read'")
-        if name in MANAGEMENT_SCOPES:
-            raise table.wrong(name, "is a management scope of Spacekey's own; a product can grant it, not define it")
-        if name.startswith(OPERATOR_NAMESPACE):
-            raise table.wrong(name, f"begins with '{OPERATOR_NAMESPACE}', as only scopes of services do; rename it")
         scopes[name] = table.text(name)
+        if not is_scope_name(name):
+            table.note(
+                table.wrong(name, "is not a scope name: use lower-case words joined by colons, like 'jobs:read'")
+            )
+        if name in MANAGEMENT_SCOPES:
+            remedy = "is a management scope of Spacekey's own; a product can grant it, not define it"
+            table.note(table.wrong(name, remedy))
+        if name.startswith(OPERATOR_NAMESPACE):
+            remedy = f"begins with '{OPERATOR_NAMESPACE}', as only scopes of services do; rename it"
+            table.note(table.wrong(name, remedy))
     if not scopes:
-        raise table.wrong("", 'define at least one scope, like "jobs:read" = "List jobs"')
+        table.note(table.wrong("", 'define at least one scope, like "jobs:read" = "List jobs"'))
     return scopes
 
 
@@ -41,18 +45,19 @@ def read_shorthands(table: Table, scopes: Collection[str]) -> dict[str, Shorthan
     """Return the shorthands of ``scopes``; ``every_scope = true`` means all of them, but no management scopes."""
     shorthands = {}
     for name, entry in table.entries():
-        if not is_scope_name(name):
-            raise table.wrong(name, "is not a shorthand name: use lower-case words joined by colons")
-        names = entry.strings("scopes", default=())
-        if entry.flag("every_scope") == bool(names):
-            raise entry.wrong("scopes", "give either a list of scopes or every_scope = true")
-        shorthands[name] = Shorthand(
-            name,
-            entry.text("title", default=name),
-            entry.text("description", default=""),
-            frozenset(known(entry, "scopes", names or tuple(scopes), scopes, "scope")),
-        )
-        entry.done()
+        with entry.noting():
+            if not is_scope_name(name):
+                raise table.wrong(name, "is not a shorthand name: use lower-case words joined by colons")
+            names = entry.strings("scopes", default=())
+            if entry.flag("every_scope") == bool(names):
+                entry.mismatch("scopes", "give either a list of scopes or every_scope = true")
+            shorthands[name] = Shorthand(
+                name,
+                entry.text("title", default=name),
+                entry.text("description", default=""),
+                frozenset(known(entry, "scopes", names or tuple(scopes), scopes, "scope")),
+            )
+            entry.done()
     return shorthands
 
 
@@ -60,13 +65,16 @@ def read_presets(table: Table, scopes: Collection[str]) -> dict[str, Preset]:
     """Return the presets of single scopes."""
     presets = {}
     for name, entry in table.entries():
-        if not is_scope_name(name):
-            raise table.wrong(name, "is not a preset name: use lower-case words")
-        names = known(entry, "scopes", entry.strings("scopes"), scopes, "scope")
-        if not names:
-            raise entry.wrong("scopes", "list at least one scope")
-        presets[name] = Preset(name, entry.text("title", default=name), entry.text("description", default=""), names)
-        entry.done()
+        with entry.noting():
+            if not is_scope_name(name):
+                raise table.wrong(name, "is not a preset name: use lower-case words")
+            names = known(entry, "scopes", entry.strings("scopes"), scopes, "scope")
+            if not names:
+                entry.mismatch("scopes", "list at least one scope")
+            presets[name] = Preset(
+                name, entry.text("title", default=name), entry.text("description", default=""), names
+            )
+            entry.done()
     return presets
 
 
@@ -78,20 +86,22 @@ def read_roles(table: Table, scopes: Collection[str], shorthands: Collection[str
     roles = {}
     names = {*scopes, *shorthands, *MANAGEMENT_SCOPES}
     for name, entry in table.entries():
-        if not is_scope_name(name):
-            raise table.wrong(name, "is not a role name: use lower-case words")
-        grants = list(known(entry, "grants", entry.strings("grants", default=()), names, "scope or shorthand"))
-        if entry.flag("every_scope"):
-            grants += scopes
-        if entry.flag("every_management_scope"):
-            grants += MANAGEMENT_SCOPES
-        title, description = entry.text("title", default=name), entry.text("description", default="")
-        roles[name] = Role(name, title, description, tuple(dict.fromkeys(grants)))
-        entry.done()
-    if OWNER_ROLE not in roles:
-        raise table.wrong(OWNER_ROLE, "every product needs the role 'owner', which can correct any other setting")
-    if not set(MANAGEMENT_SCOPES).issubset(roles[OWNER_ROLE].grants):
-        raise table.wrong(OWNER_ROLE, "the owner must hold every management scope; add every_management_scope = true")
+        with entry.noting():
+            if not is_scope_name(name):
+                raise table.wrong(name, "is not a role name: use lower-case words")
+            grants = list(known(entry, "grants", entry.strings("grants", default=()), names, "scope or shorthand"))
+            if entry.flag("every_scope"):
+                grants += scopes
+            if entry.flag("every_management_scope"):
+                grants += MANAGEMENT_SCOPES
+            title, description = entry.text("title", default=name), entry.text("description", default="")
+            roles[name] = Role(name, title, description, tuple(dict.fromkeys(grants)))
+            if name == OWNER_ROLE and not set(MANAGEMENT_SCOPES).issubset(grants):
+                entry.mismatch("", "the owner must hold every management scope; add every_management_scope = true")
+            entry.done()
+    if OWNER_ROLE not in table.names():
+        remedy = "every product needs the role 'owner', which can correct any other setting"
+        table.note(table.wrong(OWNER_ROLE, remedy))
     return roles
 
 
@@ -99,24 +109,26 @@ def read_plans(table: Table, scopes: Collection[str]) -> dict[str, Plan]:
     """Return the plans; a number that is left out is no bound."""
     plans = {}
     for name, entry in table.entries():
-        if not is_scope_name(name):
-            raise table.wrong(name, "is not a plan name: use lower-case words")
-        allowed = entry.strings("scopes", default=None)
-        per_minute = entry.count("per_minute", default=None)
-        burst = entry.count("burst", default=None)
-        if (per_minute is None) != (burst is None) or per_minute == 0 or burst == 0:
-            raise entry.wrong("burst", "give per_minute and burst together, both 1 or more, or neither")
-        plans[name] = Plan(
-            name=name,
-            title=entry.text("title", default=name),
-            tokens_max=entry.count("tokens_max", default=None),
-            scopes=None if allowed is None else frozenset(known(entry, "scopes", allowed, scopes, "scope")),
-            limit=None if per_minute is None or burst is None else Limit(per_minute, burst),
-            self_service=entry.flag("self_service"),
-        )
-        entry.done()
-    if not plans:
-        raise table.wrong("", "define at least one plan")
+        with entry.noting():
+            if not is_scope_name(name):
+                raise table.wrong(name, "is not a plan name: use lower-case words")
+            title, tokens_max = entry.text("title", default=name), entry.count("tokens_max", default=None)
+            allowed, self_service = entry.strings("scopes", default=None), entry.flag("self_service")
+            per_minute = entry.count("per_minute", default=None)
+            burst = entry.count("burst", default=None)
+            entry.done()
+            if (per_minute is None) != (burst is None) or per_minute == 0 or burst == 0:
+                raise entry.wrong("burst", "give per_minute and burst together, both 1 or more, or neither")
+            plans[name] = Plan(
+                name=name,
+                title=title,
+                tokens_max=tokens_max,
+                scopes=None if allowed is None else frozenset(known(entry, "scopes", allowed, scopes, "scope")),
+                limit=None if per_minute is None or burst is None else Limit(per_minute, burst),
+                self_service=self_service,
+            )
+    if not table.names():
+        table.note(table.wrong("", "define at least one plan"))
     return plans
 
 
@@ -126,17 +138,17 @@ def read_one_role(
     """Return whether ``grants = "role"``: a token's grants are exactly one of its roles. The default is ``"any"``."""
     grants = tokens.text("grants", default="any")
     if grants not in ("any", "role"):
-        raise tokens.wrong("grants", 'write "role" when a token holds exactly one role, else "any" or nothing')
-    if grants == "any":
+        tokens.note(tokens.wrong("grants", 'write "role" when a token holds exactly one role, else "any" or nothing'))
+    if grants != "role":
         return False
     if not token_roles:
-        raise tokens.wrong("roles", "list the roles a token may hold, since its grants are exactly one of them")
+        remedy = "list the roles a token may hold, since its grants are exactly one of them"
+        tokens.note(tokens.wrong("roles", remedy))
     if set(kinds) != {Kind.WORKSPACE}:
-        raise tokens.wrong("kinds", 'write ["workspace"]: a token of a space holds no role')
+        tokens.note(tokens.wrong("kinds", 'write ["workspace"]: a token of a space holds no role'))
     for preset in presets:
-        raise tokens.wrong(
-            "grants", f"the preset '{preset}' fills in scopes, and tokens hold a role; remove one of them"
-        )
+        remedy = f"the preset '{preset}' fills in scopes, and tokens hold a role; remove one of them"
+        tokens.note(tokens.wrong("grants", remedy))
     return True
 
 
@@ -144,10 +156,11 @@ def read_key_formats(table: Table) -> dict[str, KeyFormat]:
     """Return the formats of keys that may be imported."""
     formats = {}
     for name, entry in table.entries():
-        if not is_scope_name(name) or ":" in name:
-            raise table.wrong(name, "is not a name: use lower-case words")
-        formats[name] = _key_format(name, entry)
-        entry.done()
+        with entry.noting():
+            if not is_scope_name(name) or ":" in name:
+                raise table.wrong(name, "is not a name: use lower-case words")
+            formats[name] = _key_format(name, entry)
+            entry.done()
     return formats
 
 
@@ -202,26 +215,24 @@ def read_use_cases(
     """Return the recommendations; each names either grants or a preset."""
     cases = []
     for entry in entries:
-        preset = entry.text("preset", default="") or None
-        if preset is not None:
-            known(entry, "preset", [preset], presets, "preset")
-        grants = entry.strings("grants", default=())
-        known(entry, "grants", grants, grantable, "token role" if one_role else "scope, shorthand or token role")
-        if bool(grants) == (preset is not None):
-            raise entry.wrong("grants", "give either grants or a preset")
-        if one_role and len(grants) > 1:
-            raise entry.wrong("grants", "name one role: a token holds exactly one")
-        cases.append(UseCase(entry.text("title"), tuple(grants), preset))
-        entry.done()
+        with entry.noting():
+            preset = entry.text("preset", default="") or None
+            if preset is not None:
+                known(entry, "preset", [preset], presets, "preset")
+            grants = entry.strings("grants", default=())
+            known(entry, "grants", grants, grantable, "token role" if one_role else "scope, shorthand or token role")
+            if bool(grants) == (preset is not None):
+                entry.mismatch("grants", "give either grants or a preset")
+            if one_role and len(grants) > 1:
+                entry.mismatch("grants", "name one role: a token holds exactly one")
+            cases.append(UseCase(entry.text("title"), tuple(grants), preset))
+            entry.done()
     return cases
 
 
 def known(table: Table, key: str, names: Sequence[str], among: Collection[str], what: str) -> tuple[str, ...]:
-    """Return ``names`` without repetitions, if all of them are ``among`` the known ones.
-
-    :raises ProductError: naming the first unknown one, with near matches.
-    """
-    for name in names:
-        if name not in among:
-            raise table.wrong(key, f"unknown {what} '{name}'.{did_you_mean(name, among)}")
+    """Return ``names`` without repetitions; note those that are not ``among`` the known ones, with near matches."""
+    unknown = [f"unknown {what} '{name}'.{did_you_mean(name, among)}" for name in names if name not in among]
+    if unknown:
+        table.note(table.wrong(key, " ".join(dict.fromkeys(unknown))))
     return tuple(dict.fromkeys(names))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.errors import ConfigurationError, raise_all
 from spacekey.domain.ids import WORKSPACE, id_prefix
 from spacekey.domain.origin import ANY_ORIGIN, serialized_origin
 from spacekey.domain.public_url import PublicUrl, public_url
@@ -46,6 +46,7 @@ _SERVICE_LINK = re.compile(
     re.ASCII,
 )
 _SERVICE_URL = re.compile(r"SPACEKEY_(?:[A-Z0-9_]+_)?PORT(?:_[0-9]+_(?:TCP|UDP|SCTP))?", re.ASCII)
+_VARIABLE = re.compile(rf"\b{PREFIX}[A-Z_]+\b", re.ASCII)
 _LINK_VALUE = re.compile(r"(?:tcp|udp|sctp)://", re.ASCII)
 RENAMED = {"SPACEKEY_CATALOGS": "SPACEKEY_PRODUCTS", "SPACEKEY_WORKSPACE_CATALOGS": "SPACEKEY_WORKSPACE_PRODUCTS"}
 """Settings under their earlier names, which are refused, and their names now."""
@@ -69,7 +70,7 @@ def packaged_products() -> tuple[Path, ...]:
 class Settings:
     """Settings of one server. Each field is the environment variable ``SPACEKEY_<FIELD>`` (docs/reference/settings.md).
 
-    :raises ConfigurationError: a value is invalid; names the variable and what to write instead.
+    :raises ConfigurationError: values are invalid; names each variable and what to write instead.
     """
 
     database_url: str = field(default="sqlite:///data/spacekey.db", repr=False)
@@ -120,67 +121,76 @@ class Settings:
     identity_domains: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        raise_all(self._faults())
+        object.__setattr__(self, "cors_origins", _cors_origins(self.cors_origins))
+
+    def _faults(self) -> Iterator[ConfigurationError]:
+        """Yield what is wrong, setting by setting."""
         try:
             database_url(self.database_url)
         except ConfigurationError as error:
-            raise _wrong("database_url", str(error)) from None
-        try:
-            checked_schema(self.database_schema, database_url(self.database_url).get_backend_name())
-        except ConfigurationError as error:
-            raise _wrong("database_schema", str(error)) from None
+            yield _wrong("database_url", str(error))
+        else:
+            try:
+                checked_schema(self.database_schema, database_url(self.database_url).get_backend_name())
+            except ConfigurationError as error:
+                yield _wrong("database_schema", str(error))
         if self.operator is not None:
             try:
                 clean_name("operator", self.operator)
             except InvalidInput as error:
-                raise _wrong("operator", error.reason) from None
+                yield _wrong("operator", error.reason)
         if not self.products:
-            raise _wrong("products", "name at least one product file")
+            yield _wrong("products", "name at least one product file")
         if not self.host or any(one.isspace() for one in self.host):
-            raise _wrong("host", "write an address to listen on, such as 127.0.0.1 or 0.0.0.0")
+            yield _wrong("host", "write an address to listen on, such as 127.0.0.1 or 0.0.0.0")
         if not 0 <= self.port <= 65_535:
-            raise _wrong("port", "write a number from 1 to 65535, or 0 for any free port")
+            yield _wrong("port", "write a number from 1 to 65535, or 0 for any free port")
         if self.public_url is not None:
             try:
                 public_url(self.public_url)
             except ConfigurationError as error:
-                raise _wrong("public_url", str(error)) from None
+                yield _wrong("public_url", str(error))
         if self.log_level not in LOG_LEVELS:
-            raise _wrong("log_level", f"write one of {', '.join(LOG_LEVELS)}")
+            yield _wrong("log_level", f"write one of {', '.join(LOG_LEVELS)}")
         if self.redis_url is not None:
-            _check_redis_url(self.redis_url)
+            yield from _redis_faults(self.redis_url)
         if not 1 <= self.processes <= PROCESSES_MAX:
-            raise _wrong("processes", f"write a number from 1 to {PROCESSES_MAX}")
+            yield _wrong("processes", f"write a number from 1 to {PROCESSES_MAX}")
         if not 1 <= self.workers <= WORKERS_MAX:
-            raise _wrong("workers", _WORKERS)
+            yield _wrong("workers", _WORKERS)
         if self.connections is not None and self.connections < 1:
-            raise _wrong("connections", _CONNECTIONS)
+            yield _wrong("connections", _CONNECTIONS)
         for name in ("anonymous_cpu_ms", "anonymous_cpu_ms_burst"):
             if not 1 <= getattr(self, name) <= CPU_MS_MAX:
-                raise _wrong(name, _CPU_MS)
+                yield _wrong(name, _CPU_MS)
         for name in SECONDS:
             if not 0 < getattr(self, name) <= SECONDS_MAX:
-                raise _wrong(name, _SECONDS)
+                yield _wrong(name, _SECONDS)
         for name in ("api_per_minute", "api_burst"):
             if not 1 <= getattr(self, name) <= API_LIMIT_MAX:
-                raise _wrong(name, f"write a number from 1 to {API_LIMIT_MAX}")
+                yield _wrong(name, f"write a number from 1 to {API_LIMIT_MAX}")
         if self.workspace_creation not in WORKSPACE_CREATORS:
-            raise _wrong("workspace_creation", f"write {' or '.join(WORKSPACE_CREATORS)}")
+            yield _wrong("workspace_creation", f"write {' or '.join(WORKSPACE_CREATORS)}")
         if not 1 <= self.workspaces_owned_max <= OWNED_MAX:
-            raise _wrong("workspaces_owned_max", f"write a number from 1 to {OWNED_MAX}")
-        _check_oidc(self)
-        _check_identity_header(self)
-        _check_mail(self)
+            yield _wrong("workspaces_owned_max", f"write a number from 1 to {OWNED_MAX}")
+        yield from _oidc_faults(self)
+        yield from _identity_header_faults(self)
+        yield from _mail_faults(self)
         if self.metrics_token is not None and _METRICS_TOKEN.fullmatch(self.metrics_token.reveal()) is None:
-            raise _wrong("metrics_token", _METRICS_REMEDY)
+            yield _wrong("metrics_token", _METRICS_REMEDY)
         for name in ("graphql_cost_per_minute", "anonymous_cost_per_minute"):
             if not COST_PER_MINUTE_MIN <= getattr(self, name) < 10**WHOLE_DIGITS_MAX:
-                raise _wrong(name, _COST_REMEDY)
-        object.__setattr__(self, "cors_origins", _cors_origins(self.cors_origins))
+                yield _wrong(name, _COST_REMEDY)
+        try:
+            _cors_origins(self.cors_origins)
+        except ConfigurationError as error:
+            yield error
         for proxy in self.trusted_proxies:
             try:
                 ip_network(proxy)
             except ValueError:
-                raise _wrong("trusted_proxies", f"'{proxy}' is no IP address or network such as 10.0.0.0/8") from None
+                yield _wrong("trusted_proxies", f"'{proxy}' is no IP address or network such as 10.0.0.0/8")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -189,38 +199,27 @@ class Settings:
         ``SPACEKEY_<FIELD>_FILE`` names a file that holds the value, as Docker and Kubernetes mount secrets. The
         variables that Kubernetes sets for Services are left alone, see :func:`is_service_link`.
 
-        :raises ConfigurationError: a variable is unknown, with near matches, or has an invalid value.
+        :raises ConfigurationError: variables are unknown, with near matches, or have invalid values; names all of them.
         """
-        known = {PREFIX + one.name.upper(): one.name for one in fields(cls)}
         given: dict[str, Any] = {}
+        faults: list[ConfigurationError] = []
+        unread: set[str] = set()
         for variable in sorted(environ):
-            _check_mark(variable)
-            if (
-                not variable.startswith(PREFIX)
-                or variable in COMMAND_LINE_VARIABLES
-                or is_service_link(variable, environ[variable])
-            ):
+            try:
+                name, value = _read_variable(variable, environ)
+            except ConfigurationError as error:
+                faults.append(error)
+                unread.add(variable.removesuffix(FILE_SUFFIX))
                 continue
-            setting = variable if variable in known else variable.removesuffix(FILE_SUFFIX)
-            name = known.get(setting)
-            if name is None and setting in REMOVED:
-                raise ConfigurationError(f"{variable}: {REMOVED[setting]}")
-            if name is None and setting in RENAMED:
-                raise ConfigurationError(f"{variable} is called {variable.replace(setting, RENAMED[setting])} now")
-            if name is None:
-                near = did_you_mean_setting(variable, (*known, *COMMAND_LINE_VARIABLES))
-                raise ConfigurationError(f"{variable}: there is no such setting.{near}")
-            text = one_line(environ[variable], variable)
-            if not text.strip():
-                continue
-            if setting != variable:
-                if environ.get(setting, "").strip():
-                    raise ConfigurationError(f"{variable}: {setting} is set too; set one of the two")
-                text = one_line(read_file(Path(text.strip()).expanduser(), variable), variable)
-                if not text.strip():
-                    raise ConfigurationError(f"{variable}: the file is empty")
-            given[name] = _READ.get(name, str.strip)(text)
-        return cls(**given)
+            if name is not None:
+                given[name] = value
+        try:
+            made = cls(**given)
+        except ConfigurationError as error:
+            # What is said of a setting that could not be read follows from that.
+            faults += [one for one in error.each() if unread.isdisjoint(_VARIABLE.findall(str(one)))]
+        raise_all(faults)
+        return made
 
     @property
     def public(self) -> PublicUrl | None:
@@ -238,6 +237,40 @@ def is_service_link(variable: str, value: str) -> bool:
     if _SERVICE_LINK.fullmatch(variable):
         return True
     return _SERVICE_URL.fullmatch(variable) is not None and _LINK_VALUE.match(value) is not None
+
+
+def _read_variable(variable: str, environ: Mapping[str, str]) -> tuple[str | None, Any]:
+    """Return the setting that a variable gives, and its value; None for a variable that gives none.
+
+    :raises ConfigurationError: the variable is unknown, with near matches, or has an invalid value.
+    """
+    _check_mark(variable)
+    if (
+        not variable.startswith(PREFIX)
+        or variable in COMMAND_LINE_VARIABLES
+        or is_service_link(variable, environ[variable])
+    ):
+        return None, None
+    known = {PREFIX + one.name.upper(): one.name for one in fields(Settings)}
+    setting = variable if variable in known else variable.removesuffix(FILE_SUFFIX)
+    name = known.get(setting)
+    if name is None and setting in REMOVED:
+        raise ConfigurationError(f"{variable}: {REMOVED[setting]}")
+    if name is None and setting in RENAMED:
+        raise ConfigurationError(f"{variable} is called {variable.replace(setting, RENAMED[setting])} now")
+    if name is None:
+        near = did_you_mean_setting(variable, (*known, *COMMAND_LINE_VARIABLES))
+        raise ConfigurationError(f"{variable}: there is no such setting.{near}")
+    text = one_line(environ[variable], variable)
+    if not text.strip():
+        return None, None
+    if setting != variable:
+        if environ.get(setting, "").strip():
+            raise ConfigurationError(f"{variable}: {setting} is set too; set one of the two")
+        text = one_line(read_file(Path(text.strip()).expanduser(), variable), variable)
+        if not text.strip():
+            raise ConfigurationError(f"{variable}: the file is empty")
+    return name, _READ.get(name, str.strip)(text)
 
 
 def _check_mark(variable: str) -> None:
@@ -387,47 +420,48 @@ _READ: dict[str, Callable[[str], Any]] = {
 }
 
 
-def _check_redis_url(url: str) -> None:
+def _redis_faults(url: str) -> Iterator[ConfigurationError]:
     try:
         from spacekey.middleware.limits.redis import check_redis_url  # needs the redis extra
     except ModuleNotFoundError:
-        raise _wrong("redis_url", "this needs a client; pip install 'spacekey[redis]'") from None
+        yield _wrong("redis_url", "this needs a client; pip install 'spacekey[redis]'")
+        return
     try:
         check_redis_url(url)
     except ConfigurationError as error:
-        raise _wrong("redis_url", str(error)) from None
+        yield _wrong("redis_url", str(error))
 
 
-def _check_mail(settings: Settings) -> None:
+def _mail_faults(settings: Settings) -> Iterator[ConfigurationError]:
     if settings.smtp_url is None:
         if settings.mail_from is not None:
-            raise _wrong("mail_from", f"this is of no use without {PREFIX}SMTP_URL")
+            yield _wrong("mail_from", f"this is of no use without {PREFIX}SMTP_URL")
         return
     try:
         MailServer.parse(settings.smtp_url)
     except ConfigurationError as error:
-        raise _wrong("smtp_url", str(error)) from None
+        yield _wrong("smtp_url", str(error))
     try:
         clean_email("mail_from", settings.mail_from or "")
     except InvalidInput:
-        raise _wrong("mail_from", "write the address that mail comes from, such as keys@example.com") from None
+        yield _wrong("mail_from", "write the address that mail comes from, such as keys@example.com")
     if settings.public_url is None:
-        raise _wrong("public_url", "the links in mails lead to it; write https:// and the server's name")
+        yield _wrong("public_url", "the links in mails lead to it; write https:// and the server's name")
 
 
-def _check_identity_header(settings: Settings) -> None:
+def _identity_header_faults(settings: Settings) -> Iterator[ConfigurationError]:
     if settings.identity_header is None:
         for name in ("identity_header_name", "identity_header_email", "identity_proxies", "identity_domains"):
             if getattr(settings, name):
-                raise _wrong(name, f"this is of no use without {PREFIX}IDENTITY_HEADER")
+                yield _wrong(name, f"this is of no use without {PREFIX}IDENTITY_HEADER")
         return
     if settings.oidc_issuer is not None:
-        raise _wrong("identity_header", f"people come from one place; unset this or {PREFIX}OIDC_ISSUER")
+        yield _wrong("identity_header", f"people come from one place; unset this or {PREFIX}OIDC_ISSUER")
     if not settings.identity_proxies:
-        raise _wrong("identity_proxies", "write the addresses or networks from which the proxy connects")
+        yield _wrong("identity_proxies", "write the addresses or networks from which the proxy connects")
 
 
-def _check_oidc(settings: Settings) -> None:
+def _oidc_faults(settings: Settings) -> Iterator[ConfigurationError]:
     given = [
         name
         for name in ("client_id", "client_secret", "domains", "title", "role_claim", "roles")
@@ -435,16 +469,16 @@ def _check_oidc(settings: Settings) -> None:
     ]
     if settings.oidc_issuer is None:
         if given:
-            raise _wrong(f"oidc_{given[0]}", f"this is of no use without {PREFIX}OIDC_ISSUER")
+            yield _wrong(f"oidc_{given[0]}", f"this is of no use without {PREFIX}OIDC_ISSUER")
         if not settings.password_sign_in and settings.identity_header is None:
-            raise _wrong("password_sign_in", f"0 leaves no way to sign in; set {PREFIX}OIDC_ISSUER first")
+            yield _wrong("password_sign_in", f"0 leaves no way to sign in; set {PREFIX}OIDC_ISSUER first")
         return
     if settings.oidc_client_id is None:
-        raise _wrong("oidc_client_id", "write the id that the identity provider gave this server")
+        yield _wrong("oidc_client_id", "write the id that the identity provider gave this server")
     if settings.public_url is None:
-        raise _wrong(
+        yield _wrong(
             "public_url", "the identity provider sends people back to it; write https:// and the server's name"
         )
     if bool(settings.oidc_role_claim) != bool(settings.oidc_roles):
         missing = "oidc_roles" if settings.oidc_role_claim else "oidc_role_claim"
-        raise _wrong(missing, f"{PREFIX}OIDC_ROLE_CLAIM and {PREFIX}OIDC_ROLES go together; set both or neither")
+        yield _wrong(missing, f"{PREFIX}OIDC_ROLE_CLAIM and {PREFIX}OIDC_ROLES go together; set both or neither")

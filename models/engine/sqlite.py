@@ -135,6 +135,18 @@ class OneHopConnection(aiosqlite.Connection):
     change of eight statements that took longer than SQLite itself.
     """
 
+    opened: sqlite3.Connection | None = None
+    """What was opened in the thread, also for a caller that was cancelled before it was handed over."""
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """Stop the thread, and close a connection that was opened for a caller that is gone."""
+        self._tx.put_nowait((None, self._close_unclaimed))
+        return super().stop()
+
+    def _close_unclaimed(self) -> None:
+        if self._connection is None and self.opened is not None:
+            self.opened.close()
+
     def cursor(self) -> OneHopCursor:  # type: ignore[override] # what SQLAlchemy asks of a cursor, and no more
         """Return a cursor; the thread is involved only when its statement runs."""
         return OneHopCursor(self)
@@ -188,7 +200,11 @@ class OneHopCursor:
 
 
 def _connect(database: str, **options: Any) -> aiosqlite.Connection:
-    connection = OneHopConnection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
+    def open_file() -> sqlite3.Connection:
+        connection.opened = sqlite3.connect(database, **options)
+        return connection.opened
+
+    connection = OneHopConnection(open_file, iter_chunk_size=64)
     connection._thread.daemon = True  # like SQLAlchemy's own: a process ends without waiting for its connections
     return connection
 

@@ -5,14 +5,29 @@ from __future__ import annotations
 import os
 import sys
 
+PACKAGES = frozenset(
+    (
+        *("aiosmtplib", "aiosqlite", "alembic", "argon2", "asyncpg", "authlib", "click", "email_validator", "graphql"),
+        *("httptools", "httpx", "idna", "joserfc", "prometheus_client", "pydantic", "rich", "sqlalchemy", "sqlmodel"),
+        *("strawberry", "typer", "uvicorn"),
+    )
+)
+"""Modules of the packages that ``spacekey[server]`` brings and ``spacekey`` alone does not."""
+
 
 def main() -> None:
     """Run the command that the process was started with, and exit with one of the codes of :mod:`._run`."""
     try:
-        from .app import build_app
+        _main()
     except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] not in PACKAGES:
+            raise
         sys.exit(f"The command line needs '{missing.name}', which is not installed: pip install 'spacekey[server]'")
+
+
+def _main() -> None:
     from ._run import decoded_arguments, prepare_streams
+    from .app import build_app
 
     prepare_streams()
     arguments = decoded_arguments(sys.argv[1:])

@@ -9,6 +9,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": ("spacekey serve", "spacekey serve --host 0.0.0.0 --port 8080"),
     "migrate": ("spacekey migrate",),
     "demo": ("spacekey demo --serve",),
+    "init": (
+        "spacekey init",
+        "spacekey init keys --name tasks --scope tasks:read='See tasks' --deploy systemd --yes",
+    ),
     "login": (
         "spacekey login https://keys.example.com",
         "pass show spacekey | spacekey login https://keys.example.com",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,11 +22,14 @@ from spacekey.resolvers.services import services_by_product
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.verify import NO_DIGEST
 from spacekey.server.build import build_lookup, build_system
-from spacekey.server.settings import Settings
+from spacekey.server.settings import FILE_SUFFIX, Settings
 
 from ._output import Facts
 from ._run import is_missing, sentence, settings_now
 
+DATABASE_URL = "SPACEKEY_DATABASE_URL"
+BASICS = (DATABASE_URL, "SPACEKEY_DATABASE_SCHEMA", "SPACEKEY_PRODUCTS")
+"""Settings without which neither products nor the database can be checked."""
 CLOCK_TOLERANCE = timedelta(seconds=5)
 NAMES_SHOWN = 10
 
@@ -56,24 +60,42 @@ def findings_of(products: list[Path] | None) -> list[Finding]:
     """
     if products:
         return product_findings(products)
-    try:
-        settings = settings_now()
-    except ConfigurationError as error:
-        return [wrong("settings", str(error), "Correct the variable."), skipped("database", "the settings are wrong")]
-    files = product_findings(settings.products)
-    found = [ok("settings", "every SPACEKEY_… variable can be used"), *files]
-    if any(one.is_wrong for one in files):
-        return [*found, skipped("database", "a product is wrong")]
-    return found + asyncio.run(_database(settings))
+    settings, found = _settings()
+    if settings is None:
+        return [*found, skipped("products and database", "their settings are wrong")]
+    found += product_findings(settings.products)
+    return found + asyncio.run(_database(settings, is_complete=not any(one.is_wrong for one in found)))
 
 
-async def _database(settings: Settings) -> list[Finding]:
+def _settings() -> tuple[Settings | None, list[Finding]]:
+    """Return the settings, or if some are wrong those of products and database alone; None if they are wrong, too."""
     try:
-        system = build_system(settings)
+        return settings_now(), [ok("settings", "every SPACEKEY_… variable can be used")]
     except ConfigurationError as error:
-        return [wrong("database", str(error), "Correct SPACEKEY_DATABASE_URL.")]
+        found = [wrong("settings", str(one), "Correct the variable.") for one in error.each()]
+    theirs = {name: value for name, value in os.environ.items() if name.removesuffix(FILE_SUFFIX) in BASICS}
     try:
-        return await database_findings(system)
+        return Settings.from_environ(theirs), found
+    except ConfigurationError:
+        return None, found
+
+
+async def _database(settings: Settings, *, is_complete: bool) -> list[Finding]:
+    """Check the database.
+
+    :param is_complete: whether everything else is right; else what depends on products is left out.
+    """
+    basics = Settings(database_url=settings.database_url, database_schema=settings.database_schema)
+    found = []
+    try:
+        system = build_system(settings if is_complete else basics)
+    except ConfigurationError as error:
+        if str(error).startswith(DATABASE_URL):
+            return [wrong("database", str(error), f"Correct {DATABASE_URL}.")]
+        found, is_complete = [wrong("settings", str(error), "Correct the variable.")], False
+        system = build_system(basics)
+    try:
+        return found + await database_findings(system, is_complete=is_complete)
     finally:
         await system.store.aclose()
 
@@ -100,7 +122,8 @@ def product_findings(paths: Iterable[Path]) -> list[Finding]:
         try:
             product = load_product(path)
         except ProductError as error:
-            found.append(wrong(f"product {path.name}", f"{path}: {error.key}", error.remedy))
+            faults = [one for one in error.each() if isinstance(one, ProductError)]
+            found += [wrong(f"product {path.name}", f"{path}: {one.key}", one.remedy) for one in faults]
             continue
         good.append(path)
         count = f"{len(product.scopes)} scopes, {len(product.roles)} roles, {len(product.plans)} plans"
@@ -112,8 +135,11 @@ def product_findings(paths: Iterable[Path]) -> list[Finding]:
     return found
 
 
-async def database_findings(system: System) -> list[Finding]:
-    """Check that the database answers, its revision, and that its contents fit the products and the clock."""
+async def database_findings(system: System, *, is_complete: bool = True) -> list[Finding]:
+    """Check that the database answers, its revision, and that its contents fit the products and the clock.
+
+    :param is_complete: whether the system has all products; else its contents are not compared with them.
+    """
     store = system.store
     if is_missing(store):
         return [wrong("database", f"there is no file '{store.url.database}'", "Run: spacekey migrate")]
@@ -130,14 +156,17 @@ async def database_findings(system: System) -> list[Finding]:
         return [
             ok("database", f"{store.dialect} answers, can be written to and is at revision {schema.revision}"),
             *await _failover(system),
-            await _workspaces(system),
-            *await _services(system),
-            await _names(system),
+            *(await _contents(system) if is_complete else [skipped("workspaces", "other things are wrong")]),
             await _clock(system),
         ]
     except ServiceUnavailable as error:
         what, _, remedy = str(error).partition("; ")
         return [wrong("database", what, sentence(remedy))]
+
+
+async def _contents(system: System) -> list[Finding]:
+    """Check that what the database holds is known to the products."""
+    return [await _workspaces(system), *await _services(system), await _names(system)]
 
 
 async def _failover(system: System) -> list[Finding]:

@@ -48,6 +48,11 @@ SINGLES: dict[str, Single] = {
     "demo": Single(
         "Make an owner and a workspace for each product; what is there already stays as it is.", "serving", "demo"
     ),
+    "init": Single(
+        "Write a product file, a settings file and a systemd unit or compose file for a product of your own.",
+        "init",
+        "init",
+    ),
     "login": Single(
         "Speak to a server from now on, with a token of yours. Its secret is asked for, or read from standard input.",
         "login",
@@ -223,6 +228,10 @@ def _module(name: str) -> ModuleType:
             from . import config
 
             return config
+        case "init":
+            from . import init
+
+            return init
         case "invitation":
             from . import invitation
 

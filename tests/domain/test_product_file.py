@@ -222,7 +222,59 @@ def test_a_mistake_names_file_key_and_remedy(old: str, new: str, key: str, remed
     error = caught.value
     assert (error.file, error.key) == ("shop.toml", key)
     assert remedy in error.remedy
-    assert str(error) == f"shop.toml: {key}: {error.remedy}"
+    assert str(next(error.each())) == f"shop.toml: {key}: {error.remedy}"
+
+
+def test_all_mistakes_are_told_at_once_and_what_follows_from_one_is_none() -> None:
+    text = GOOD
+    for old, new in (
+        ('title = "Shop"', 'titel = "Shop"'),
+        ('secret_prefix = "sh"', 'secret_prefix = "S"'),
+        ('default_plan = "free"', 'default_plan = "fre"'),
+        ('kinds = ["workspace", "space"]', 'kinds = ["tenant"]\nkind = "x"'),
+        ('"jobs:write" = "Change jobs"', '"jobs:write" = 1\n"Jobs!" = "x"'),
+        ('scopes = ["jobs:read", "jobs:write"]', 'scopes = "jobs:read"'),
+        ('title = "Monitor"\ngrants = ["jobs:read"]', 'title = 1\ngrants = ["jobs:rea", "jobs:wri"]'),
+        ("every_management_scope = true", "every_management_scope = 1"),
+        ('grants = ["jobs:all", "tokens:read"]', 'grants = ["jobs:al"]\ntitle = 1'),
+        ("per_minute = 10", 'per_minute = "10"'),
+        ("self_service = true", 'self_service = "yes"\ncolour = "red"'),
+    ):
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    with pytest.raises(ProductError) as caught:
+        parse_product(text, "shop.toml")
+    found = [error.key for error in caught.value.each() if isinstance(error, ProductError)]
+    assert sorted(found) == [
+        "default_plan",
+        "plans.free.colour",
+        "plans.free.per_minute",
+        "plans.free.self_service",
+        "roles.clerk.grants",
+        "roles.clerk.title",
+        "roles.owner.every_management_scope",
+        "scopes.Jobs!",
+        "scopes.jobs:write",
+        "secret_prefix",
+        "shorthands.jobs:all.scopes",
+        "title",
+        "tokens.kind",
+        "tokens.kinds",
+        "use_cases[0].grants",
+        "use_cases[0].title",
+    ]
+    assert str(caught.value).splitlines() == [str(error) for error in caught.value.each()]
+    assert "'jobs:rea'" in str(caught.value)
+    assert "'jobs:wri'" in str(caught.value)
+
+
+def test_the_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.toml").write_text(GOOD.replace('title = "Shop"', f'{name} = "x"'))
+    with pytest.raises(ProductError) as caught:
+        load_products([tmp_path / "one.toml", tmp_path / "gone.toml", tmp_path / "two.toml"])
+    told = str(caught.value)
+    assert [name for name in ("one.toml: one", "gone.toml: (file)", "two.toml: two") if name not in told] == []
 
 
 ONE_ROLE = (

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from spacekey.server.cli import PACKAGES
+from support.environ import without_settings
+
 from .test_imports import FOLDERS, imported
 
 PARTS = {
@@ -100,3 +103,42 @@ def test_the_server_requires_what_is_imported_and_nothing_else() -> None:
     assert unused == set()
     assert not set(USED_BY) - set(named), "explained, but not required"
     assert not {one for one in USED_BY if one.replace("-", "_") in imports}, "explained as never imported, but imported"
+
+
+COMMANDS = {"typer": "--help", "sqlmodel": "demo", "uvicorn": "serve", "alembic": "migrate", "strawberry": "serve"}
+"""A package of the server's extra → a command that needs it."""
+
+
+@pytest.mark.parametrize("package", COMMANDS)
+def test_a_command_without_the_servers_packages_says_what_to_install(package: str, tmp_path: Path) -> None:
+    """Not only if all are missing: other packages bring some of them, as FastAPI's command line brings typer."""
+    program = f"import sys; sys.modules['{package}'] = None; from spacekey.server.cli import main; main()"
+    command = [sys.executable, "-c", program, COMMANDS[package]]
+    asked = subprocess.run(
+        command, capture_output=True, text=True, timeout=600, check=False, cwd=tmp_path, env=without_settings()
+    )
+    assert asked.returncode == 1
+    said = f"The command line needs '{package}', which is not installed: pip install 'spacekey[server]'"
+    assert asked.stderr.splitlines()[-1].partition(".")[0] == said.partition(".")[0]
+    assert "Traceback" not in asked.stderr
+
+
+def test_the_command_line_knows_the_packages_of_its_extra() -> None:
+    """Those that another one is imported instead of, or only uvicorn loads, are left out."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = [re.split(r"[\[>=;\s]", one)[0] for name in ("server", "graphql", "postgres") for one in extras[name]]
+    modules = {CALLED.get(name, name.replace("-", "_")) for name in named} - {"spacekey", "uvloop", "websockets"}
+    assert modules | {"click", "graphql"} == PACKAGES
+
+
+def test_the_pages_list_each_extra_and_what_it_brings() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    rows = re.findall(
+        r"^\| `spacekey\[(\w+)\]` \| (.*?) \|", (ROOT / "docs/how-to/install.md").read_text(), re.MULTILINE
+    )
+    assert {name for name, _ in rows} == set(extras)
+    for name, brought in rows:
+        if name != "server":
+            assert re.findall(r"`([\w-]+)`", brought) == [re.split(r"[\[>=;\s]", one)[0] for one in extras[name]]
+    listed = re.findall(r"^\| `spacekey\[(\w+)\]` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert set(listed) == set(extras) - {"postgres"}

@@ -29,7 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 REPOSITORY = "https://git.example/spacekey"
 MOMENT = int(datetime(2026, 11, 30, tzinfo=UTC).timestamp())
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-RELEASE = Release(VERSION, REPOSITORY, MOMENT)
 
 CHANGELOG = "# Changelog\n\nText.\n\n## 0.2.0 – unreleased\n\nNew.\n\n## 0.1.0 – 2026-11-30\n\nOld.\n"
 
@@ -127,14 +126,6 @@ def test_the_checksums_are_read_by_sha256sum(tmp_path: Path) -> None:
     ]
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The sdist and the wheel of the tree as it is."""
-    if not (ROOT / ".git").exists():
-        pytest.skip("RELEASE NOT BUILT: this is no git repository")
-    return build(ROOT, tmp_path_factory.mktemp("dist"), RELEASE)
-
-
 def _project_files() -> set[str]:
     return {name for name in tracked_files(ROOT) if (ROOT / name).exists()}
 
@@ -169,7 +160,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: tuple[Path, Path]) 
 
 @pytest.mark.long
 def test_two_builds_have_the_same_bytes(
-    built: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: tuple[Path, Path], release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On another day, in another folder, time zone and locale, and with another umask."""
     clone = tmp_path / "elsewhere"
@@ -183,7 +174,7 @@ def test_two_builds_have_the_same_bytes(
     monkeypatch.setenv("LC_ALL", "C")
     before = os.umask(0o077)
     try:
-        again = build(clone, tmp_path, RELEASE)
+        again = build(clone, tmp_path, release)
     finally:
         os.umask(before)
     assert [one.name for one in again] == [one.name for one in built]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 
 import pytest
@@ -422,3 +423,38 @@ def test_a_value_that_cannot_be_read_says_why_and_never_shows_itself(environ: di
         Settings.from_environ(environ)
     assert str(caught.value).startswith(message)
     assert not any(value in str(caught.value) for value in environ.values() if value != "x")
+
+
+def test_all_wrong_settings_are_told_at_once_and_what_follows_from_one_is_none() -> None:
+    wrong = {
+        "SPACEKEY_PORT": "http",
+        "SPACEKEY_HOST": "two words",
+        "SPACEKEY_LOG_LEVEL": "loud",
+        "SPACEKEY_PROT": "1",
+        "SPACEKEY_OIDC_ISSUER": "https://id.example.com",
+        "SPACEKEY_OIDC_CLIENT_ID_FILE": "/nowhere",
+        "SPACEKEY_PUBLIC_URL": "https://keys.example.com",
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_environ(wrong)
+    told = [str(error) for error in caught.value.each()]
+    assert sorted(one.partition(":")[0] for one in told) == [
+        "SPACEKEY_HOST",
+        "SPACEKEY_LOG_LEVEL",
+        "SPACEKEY_OIDC_CLIENT_ID_FILE",
+        "SPACEKEY_PORT",
+        "SPACEKEY_PROT",
+    ]
+    assert str(caught.value) == "\n".join(told)
+
+
+ALONE = re.compile(r"SPACEKEY_(?!OIDC|IDENTITY|MAIL|SMTP|PASSWORD_SIGN_IN|PUBLIC_URL|DATABASE_SCHEMA)")
+"""Settings that are right or wrong by themselves."""
+
+
+@given(chosen=st.sets(st.sampled_from([one[:2] for one in WRONG if ALONE.match(one[0])]), min_size=1))
+def test_every_wrong_setting_is_named_whatever_else_is_wrong(chosen: set[tuple[str, str]]) -> None:
+    environ = dict(chosen)
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_environ(environ)
+    assert set(environ) == {str(error).partition(":")[0] for error in caught.value.each()}

@@ -72,6 +72,7 @@ JSON_CALLS: dict[str, list[str]] = {
     "migrate": [],
     "demo": [],
     "check": [],
+    "init": ["new", "--yes"],
     "service list": [],
     "service create": ["jobs-api", "--product", "emit"],
     "service rotate": ["emit-api"],
@@ -173,7 +174,10 @@ def populated(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.parametrize("words", JSON_CALLS)
-def test_json_is_all_there_is_on_standard_output(populated: Populated, tmp_path: Path, words: str) -> None:
+def test_json_is_all_there_is_on_standard_output(
+    populated: Populated, tmp_path: Path, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where init writes its files
     filled = Cli({"SPACEKEY_DATABASE_URL": sqlite_database(tmp_path, populated.file)})
     args = [populated.names.get(one, one) for one in JSON_CALLS[words]]
     stdin = STDIN.get(words, "seven wooden boats at noon\n").format(

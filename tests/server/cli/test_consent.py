@@ -101,7 +101,7 @@ HARMLESS: dict[str, tuple[str, ...]] = {
 }
 """Commands after which every token and member can do what they could before."""
 
-SERVING = {"serve", "login", "logout"}
+SERVING = {"serve", "login", "logout", "init"}
 
 
 def options(command: Any) -> set[str]:

@@ -190,7 +190,7 @@ NEEDS_THE_DATABASE: dict[str, tuple[str, ...]] = {
     "audit export": ("-w", HOME),
     "restore-check": (),
 }
-ANYWHERE = {"product list", "product show", "scope needed", "login", "logout"}
+ANYWHERE = {"product list", "product show", "scope needed", "login", "logout", "init"}
 
 DIFFERENT = {"created_by", "invited_by", "display_id", "actor"}
 """Facts that tell who it was: the operator, or the token of the command line."""

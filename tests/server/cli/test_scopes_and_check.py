@@ -119,6 +119,45 @@ def test_what_is_wrong_is_found_with_a_remedy(missing: Cli, settings: dict[str, 
     assert what in Cli({**missing.settings, **settings, "COLUMNS": "250"})("check", code=1).stdout
 
 
+def test_everything_that_is_wrong_is_found_at_once(missing: Cli, tmp_path: Path) -> None:
+    """Settings, each key of each product, and the database, which is checked though other things are wrong."""
+    product = tmp_path / "bad.toml"
+    text = (EXAMPLES / "guard.toml").read_text(encoding="utf-8")
+    product.write_text(text.replace('title = "Guard"', "title = 1", 1).replace("[roles.owner]", "[roles.boss]", 1))
+    settings = {"SPACEKEY_PORT": "many", "SPACEKEY_HOST": "a b", "SPACEKEY_PRODUCTS": f"{product},/nowhere.toml"}
+    result = Cli({**missing.settings, **settings})("check", "--json", code=1)
+    found = [(one["what"], one["result"]) for one in json.loads(result.stdout)]
+    assert found == [
+        ("settings", "wrong"),
+        ("settings", "wrong"),
+        ("product bad.toml", "wrong"),
+        ("product bad.toml", "wrong"),
+        ("product nowhere.toml", "wrong"),
+        ("database", "wrong"),
+    ]
+
+
+def test_a_database_is_checked_though_a_product_is_wrong(filled: Cli, tmp_path: Path) -> None:
+    result = Cli({**filled.settings, "SPACEKEY_PRODUCTS": "/nowhere.toml", "SPACEKEY_PORT": "x"})(
+        "check", "--json", code=1
+    )
+    found = {one["what"]: one["result"] for one in json.loads(result.stdout)}
+    assert found == {
+        "settings": "wrong",
+        "product nowhere.toml": "wrong",
+        "database": "ok",
+        "workspaces": "skipped",
+        "clock": "ok",
+    }
+
+
+def test_a_product_that_is_not_loaded_is_a_wrong_setting_and_no_wrong_database(filled: Cli) -> None:
+    result = Cli({**filled.settings, "SPACEKEY_WORKSPACE_PRODUCTS": "emitt"})("check", "--json", code=1)
+    wrong = [one for one in json.loads(result.stdout) if one["result"] == "wrong"]
+    assert [one["what"] for one in wrong] == ["settings"]
+    assert "Did you mean 'emit'" in wrong[0]["detail"]
+
+
 def test_a_workspace_whose_product_is_not_loaded_is_found(filled: Cli) -> None:
     only = Cli({**filled.settings, "SPACEKEY_PRODUCTS": str(EXAMPLES / "emit.toml"), "COLUMNS": "250"})
     assert "guard, spooled, teamspace" in only("check", code=1).stdout
