@@ -136,8 +136,8 @@ class Settings:
         if "www-authenticate" in refusal.headers:
             refusal.headers["www-authenticate"] = self.challenged(refusal.headers["www-authenticate"])
         if not self.credentials.is_bearer_alone:
-            others = refusal.headers["vary"].split(", ")[1:]
-            refusal.headers["vary"] = ", ".join([self.vary[1].decode(), *others])
+            names = [*self.vary[1].decode().split(", "), *refusal.headers["vary"].split(", ")[1:]]
+            refusal.headers["vary"] = ", ".join(dict.fromkeys(names))
         if self.on_refusal is None:
             return refusal
         try:

@@ -262,7 +262,7 @@ async def test_a_cookies_token_changes_something_for_allowed_pages_alone(page: s
         answer = await call(app, method, path, sent)
         assert answer.status == (200 if may else 403)
         assert may or answer.problem["code"] == "cross_origin"
-        assert "Origin, Sec-Fetch-Site" in answer.headers["vary"]
+        assert answer.headers["vary"] == "Authorization, X-API-Key, Cookie, Origin, Sec-Fetch-Site"
         assert (await call(app, method, path, [*key(T), *headers])).status == 200
     for times in range(2):
         talked = await talk(app, "/feed", sent, denial_response=bool(times))
@@ -494,6 +494,20 @@ def test_a_cookie_is_read_as_python_writes_it(value: str) -> None:
 
 
 # --- GraphQL over WebSockets
+
+
+@pytest.mark.parametrize("source", [bearer(), header("X-API-Key"), cookie("api_key")], ids=str)
+async def test_the_testing_helper_fills_connection_init(source: Any) -> None:
+    app = graphql(credentials=[source])
+    with issue_token(app, scopes=["jobs:read"]) as token:
+        says = [
+            json.dumps({"type": "connection_init", "payload": token.connection_params}),
+            json.dumps({"type": "subscribe", "id": "1", "payload": {"query": "subscription { events }"}}),
+        ]
+        handshake = [(name.lower().encode(), value.encode()) for name, value in token.headers.items()]
+        sent = [] if token.connection_params else handshake
+        talked = await talk(app, "/graphql", sent, subprotocols=["graphql-transport-ws"], says=says)
+    assert any('"events"' in text for text in talked.texts)
 
 
 @strawberry.type
