@@ -75,7 +75,7 @@ guards: $(READY) ## remove every guard of resolvers/ and middleware/graphql/ in 
 check: $(READY) house ## format, lint, types, import contracts, dead code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	cd build/house && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache $(PACKAGES) $(CURDIR)/tests $(CURDIR)/docs/generate.py bench release
+	cd build/house && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache $(PACKAGES) $(CURDIR)/tests $(CURDIR)/docs/generate.py $(CURDIR)/docs/build_site.py bench release
 	cd build/house && $(abspath $(BIN))/lint-imports --config $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.import_linter_cache
 	$(BIN)/vulture
 
@@ -94,7 +94,7 @@ docs-reference: $(READY) ## write the pages of docs/ that are made from the code
 	$(BIN)/python docs/generate.py
 
 docs: $(READY) house ## build the documentation site into build/site, and stop at any warning
-	$(BIN)/python docs/site.py
+	$(BIN)/python docs/build_site.py
 	@echo "The site is in build/site; to look at it: $(BIN)/python -m http.server --directory build/site"
 
 baseline: $(READY) ## make REST and GraphQL as they are now the contract that later changes are held to

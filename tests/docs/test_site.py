@@ -29,7 +29,9 @@ PAGES = ("", "how-to/back-up-and-restore/", "reference/graphql/", "reference/res
 def site() -> Path:
     house = subprocess.run(["make", "house"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert house.returncode == 0, house.stderr
-    built = subprocess.run([sys.executable, "docs/site.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+    built = subprocess.run(
+        [sys.executable, "docs/build_site.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert built.returncode == 0, built.stdout + built.stderr
     return SITE
 

@@ -219,6 +219,18 @@ async def test_an_export_that_does_not_join_the_database_is_refused(
         assert ("token", small.token_id) in by_result(report, UNVERIFIED)
 
 
+async def test_it_waits_until_no_cache_holds_what_ended_and_a_dry_run_does_not(
+    store: Store, small: Small, server: Callable[[], PostgresServer]
+) -> None:
+    lines = await export_of(small.world.system)
+    async with again(store, small.backup, server, small.world) as then:
+        slow = make_world(then.system.store, staleness_seconds=2.0, clock=small.world.clock)
+        await rehearse_exports(slow.system, OPERATOR, lines)
+        assert slow.naps == []
+        await replay_exports(slow.system, OPERATOR, lines)
+        assert slow.naps == [2.0]
+
+
 async def test_a_database_that_went_on_after_the_restore_is_still_joined(
     store: Store, small: Small, server: Callable[[], PostgresServer]
 ) -> None:

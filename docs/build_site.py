@@ -24,7 +24,7 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 SOURCE = ROOT / "build" / "docs"
 SITE = ROOT / "build" / "site"
-NOT_PAGES = ("screenshots/take.py", "generate.py", "site.py", "mkdocs.yml")
+NOT_PAGES = ("screenshots/take.py", "generate.py", "build_site.py", "mkdocs.yml")
 REPOSITORY = "repository"
 ABOUT = (
     "> API tokens for Python: a server that issues and manages them, and a middleware that verifies them, for "
