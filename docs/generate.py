@@ -95,13 +95,28 @@ _SECTIONS = {
     "read_plans": "`[plans.NAME]`",
     "read_one_role": "`[tokens]`",
     "read_use_cases": "`[[use_cases]]`",
+    **dict.fromkeys(
+        (
+            "read_presentation",
+            "_word",
+            "_accent",
+            "_navigation",
+            "_variable",
+            "_url",
+            "_scope_texts",
+            "_texts",
+            "_logo",
+            "_read",
+        ),
+        "`[presentation]`",
+    ),
 }
 
 
 def product_file_errors() -> str:
     """Return a table of the messages about product files, in the order of the code."""
     rows: dict[str, None] = {}
-    for name in ("product_file", "product_sections", "product_table"):
+    for name in ("product_file", "product_sections", "presentation_file", "product_table"):
         tree = ast.parse((ROOT / "domain" / f"{name}.py").read_text(encoding="utf-8"))
         for function in ast.walk(tree):
             if isinstance(function, ast.FunctionDef):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .key_format import KeyFormat
+from .presentation import Presentation
 from .principal import Kind, Limit
 from .scope import MANAGEMENT_SCOPES
 
@@ -44,6 +45,7 @@ class UseCase:
     title: str
     grants: tuple[str, ...]
     preset: str | None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Product:
     plans: Mapping[str, Plan]
     one_role: bool = False
     key_formats: Mapping[str, KeyFormat] = field(default_factory=dict)
+    presentation: Presentation = field(default_factory=Presentation)
     known_scopes: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:

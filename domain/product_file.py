@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from .errors import ConfigurationError, ProductError, raise_all
+from .presentation import Presentation
+from .presentation_file import read_presentation
 from .principal import Kind
 from .product import Product
 from .product_sections import (
@@ -117,7 +119,7 @@ def parse_product(text: str, file: str) -> Product:
     environments, default_plan = root.choices("environments", ENVIRONMENTS), root.text("default_plan")
     tokens = root.table("tokens")
     parts = {one: root.table(one, optional=one in OPTIONAL) for one in SECTIONS}
-    use_cases = root.tables("use_cases")
+    use_cases, shown = root.tables("use_cases"), root.table("presentation", optional=True)
     root.done()
     scopes = read_scopes(parts["scopes"])
     if any(error.key in parts for error in root.faults):
@@ -134,6 +136,9 @@ def parse_product(text: str, file: str) -> Product:
     grantable = token_roles if one_role else (*scopes, *parts["shorthands"].names(), *token_roles)
     cases = read_use_cases(use_cases, grantable, parts["presets"].names(), one_role=one_role)
     formats = read_key_formats(parts["key_formats"])
+    presentation = Presentation()
+    with shown.noting():
+        presentation = read_presentation(shown, name=name, scopes=(*scopes, *parts["shorthands"].names()), file=file)
     tokens.done()
     raise_all(root.faults)
     return Product(
@@ -153,6 +158,7 @@ def parse_product(text: str, file: str) -> Product:
         plans=MappingProxyType(plans),
         one_role=one_role,
         key_formats=MappingProxyType(formats),
+        presentation=presentation,
     )
 
 

@@ -225,7 +225,7 @@ def read_use_cases(
                 entry.mismatch("grants", "give either grants or a preset")
             if one_role and len(grants) > 1:
                 entry.mismatch("grants", "name one role: a token holds exactly one")
-            cases.append(UseCase(entry.text("title"), tuple(grants), preset))
+            cases.append(UseCase(entry.text("title"), tuple(grants), preset, entry.text("description", default="")))
             entry.done()
     return cases
 

@@ -107,6 +107,14 @@ class Table:
         return value
 
     @_noted("")
+    def block(self, key: str, length_max: int) -> str:
+        """Return a string that may have several lines; empty if it is left out."""
+        value = self._get(key, "")
+        if not isinstance(value, str) or len(value) > length_max:
+            raise self.wrong(key, f"write text of at most {length_max:,} characters")
+        return value.strip()
+
+    @_noted("")
     def name(self, key: str) -> str:
         """Return a lower-case name."""
         value = self.text(key)
@@ -185,7 +193,10 @@ class Table:
             raise self.wrong(key, f"write a list of tables, [[{key}]]")
         if len(value) > ENTRIES_MAX:
             raise self.wrong(key, f"has over {ENTRIES_MAX} entries")
-        return [Table(self._file, f"{key}[{number}]", one, self.faults) for number, one in enumerate(value)]
+        return [
+            Table(self._file, f"{self._path}.{key}[{number}]".lstrip("."), one, self.faults)
+            for number, one in enumerate(value)
+        ]
 
     def entries(self) -> Iterator[tuple[str, Table]]:
         """Yield each key with the table below it."""

@@ -1,5 +1,6 @@
 // The GraphQL client: one address, JSON in and out, and every way it can fail as one kind of error.
 
+import { t } from "./texts.js";
 import { toUrlPath } from "./base-path.js";
 
 /**
@@ -55,6 +56,11 @@ export async function ask(document, variables = {}) {
   }
 }
 
+/** The same without opening a session again: the first question of a page, when nobody may be signed in. */
+export async function askOnce(document, variables = {}) {
+  return post(document, variables);
+}
+
 /** What every mutation's refusals are asked for. */
 export const WHY = `fragment Why on UserError { __typename message code
   ... on InvalidInput { errors { path message } } ... on ScopeNotAllowed { scopes }
@@ -74,7 +80,7 @@ export async function change(document, input) {
 
 async function post(document, variables) {
   const own = elsewhere ? elsewhere.headers() : personId === null ? {} : { "Spacekey-Person": personId };
-  if (own === null) throw new ApiError("signed-out", "There is no session yet.");
+  if (own === null) throw new ApiError("signed-out", t("shared.thereIsNoSessionYet"));
   let response;
   try {
     response = await fetch(elsewhere ? elsewhere.url : toUrlPath("/graphql"), {
@@ -86,19 +92,19 @@ async function post(document, variables) {
       redirect: "error",
     });
   } catch {
-    const hint = navigator.onLine ? "" : " This device seems to be offline.";
-    throw new ApiError("unreachable", `The server could not be reached.${hint}`);
+    const hint = navigator.onLine ? "" : t("shared.offline");
+    throw new ApiError("unreachable", t("shared.unreachable", { hint }));
   }
   const body = await readJson(response);
   const error = body.errors?.[0];
   if (response.ok && error === undefined) return body.data;
   if (error !== undefined) throw graphqlError(error);
-  if (response.status === 401) throw new ApiError("signed-out", "You are not signed in.");
+  if (response.status === 401) throw new ApiError("signed-out", t("shared.youAreNotSignedIn"));
   if (response.status === 503 && body.status === 503) throw new ApiError("unavailable", wait(response));
   if ([502, 503, 504].includes(response.status)) {
-    throw new ApiError("unreachable", "Something between this page and the server gave no answer of the server's.");
+    throw new ApiError("unreachable", t("shared.noAnswer"));
   }
-  throw new ApiError("broken", body.detail ?? "The server answered in a way this page does not understand.");
+  throw new ApiError("broken", body.detail ?? t("shared.brokenAnswer"));
 }
 
 async function readJson(response) {
@@ -112,15 +118,15 @@ async function readJson(response) {
 function graphqlError(error) {
   const kind = KINDS[error.extensions?.code] ?? "broken";
   if (error.extensions?.mayHaveChanged) return new ApiError("unreachable", error.message);
-  if (kind === "unavailable") return new ApiError(kind, "The server cannot answer right now; nothing was changed.");
+  if (kind === "unavailable") return new ApiError(kind, t("shared.unavailableNow"));
   const missing = error.extensions?.missingScopes;
   if (kind !== "forbidden") return new ApiError(kind, error.message);
-  const needs = missing?.length ? ` It needs ${missing.join(", ")}.` : "";
-  return new ApiError(kind, `Your role does not allow this.${needs} Ask an owner of the workspace.`);
+  const needs = missing?.length ? t("shared.forbiddenNeeds", { missing: missing.join(", ") }) : "";
+  return new ApiError(kind, t("shared.forbidden", { needs }));
 }
 
 function wait(response) {
   const seconds = Number(response.headers.get("Retry-After"));
-  const when = seconds > 0 ? ` Try again in ${seconds} seconds.` : " Try again in a moment.";
-  return `The server cannot answer right now; nothing was changed.${when}`;
+  const when = seconds > 0 ? t("shared.retryAfter", { seconds }) : t("shared.retrySoon");
+  return t("shared.unavailable", { when });
 }

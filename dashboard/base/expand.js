@@ -1,5 +1,7 @@
 // What grants come to: shorthands and roles spelled out, as the server does it when a request is authorized.
 
+import { t } from "./texts.js";
+
 /** Grants → a sorted list of scopes. Names nobody knows come to nothing. */
 export function expand(workspace, grants) {
   const { product, roles } = workspace;
@@ -17,12 +19,12 @@ export function whyNot(workspace, scopes) {
   const { plan, policy, viewerScopes, product } = workspace;
   const own = scopes.filter((name) => !product.scopes.find((one) => one.name === name)?.management);
   const beyondPlan = plan?.scopes ? own.filter((one) => !plan.scopes.includes(one)) : [];
-  if (beyondPlan.length) return `Not part of the plan ${plan.title}`;
+  if (beyondPlan.length) return t("tokens.notInPlan", { title: plan.title });
   const beyondPolicy = policy.scopesAllowed ? scopes.filter((one) => !policy.scopesAllowed.includes(one)) : [];
-  if (beyondPolicy.length) return "Not allowed by the workspace's policy";
+  if (beyondPolicy.length) return t("tokens.againstPolicy");
   const lacking = scopes.filter((one) => !viewerScopes.includes(one));
   if (!lacking.length) return null;
-  return scopes.length === 1 ? "You do not hold it yourself" : `You do not hold ${lacking.join(", ")} yourself`;
+  return scopes.length === 1 ? t("tokens.lackingOne") : t("tokens.lacking", { lacking: lacking.join(", ") });
 }
 
 /** Scopes by the resource they are about: "jobs:read" is about jobs. Management scopes are kept apart. */
@@ -34,4 +36,12 @@ export function byResource(scopes) {
     groups.get(name).push(scope);
   }
   return [...groups];
+}
+
+/** What people call a scope or shorthand, if its product gives it such a name; else null. */
+export function grantLabel(workspace, name) {
+  const { scopes, shorthands } = workspace.product;
+  const shorthand = shorthands.find((one) => one.name === name);
+  const label = scopes.find((one) => one.name === name)?.label ?? shorthand?.title ?? null;
+  return label === name ? null : label;
 }

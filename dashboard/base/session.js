@@ -1,13 +1,11 @@
 // Who is signed in. The session itself is a cookie that no script can read.
 
-import { ApiError, actAs, ask, change } from "./api.js";
+import { t } from "./texts.js";
+import { WORKSPACE, keepWorkspace } from "./workspace.js";
+import { ApiError, actAs, ask, askOnce, change } from "./api.js";
 import { toUrlPath } from "./base-path.js";
 
 let person = null;
-
-const NOT_KEPT =
-  "The password is right, but your browser did not keep the session: it keeps it only on HTTPS and on localhost. " +
-  "Open this page at an HTTPS address, or on the server itself.";
 
 const FIELDS = "id name email emailProven signInName";
 
@@ -21,6 +19,22 @@ export async function findPerson() {
   actAs(null);
   const { me } = await ask(`{ me { user { ${FIELDS} } } }`);
   become(me?.user ?? null);
+  return person;
+}
+
+/** The same with a workspace in one request: what a page of that workspace begins with. */
+export async function findPersonIn(workspaceId) {
+  actAs(null);
+  const document = `query ($id: ID!) { me { user { ${FIELDS} } } workspace(id: $id) { ...Workspace } } ${WORKSPACE}`;
+  try {
+    const { me, workspace } = await askOnce(document, { id: workspaceId });
+    become(me?.user ?? null);
+    keepWorkspace(workspace);
+  } catch (error) {
+    if (error.kind === "signed-out") become(null);
+    else if (error.kind === "forbidden") await findPerson();
+    else throw error;
+  }
   return person;
 }
 
@@ -98,7 +112,7 @@ async function opened(document, input) {
   const answer = await change(document, input);
   actAs(null);
   const { me } = await ask("{ me { user { id } } }");
-  if (me?.user?.id !== answer.user.id) throw new ApiError("broken", NOT_KEPT);
+  if (me?.user?.id !== answer.user.id) throw new ApiError("broken", t("people.sessionNotKept"));
   become(answer.user);
   return person;
 }

@@ -1,9 +1,10 @@
 // Light, dark, or as the system says.
 
+import { t } from "./texts.js";
 import { choose, chosen } from "./choices.js";
 import { h } from "./dom.js";
 
-const THEMES = { system: "As the system", light: "Light", dark: "Dark" };
+const THEMES = { system: "shared.themeSystem", light: "shared.light", dark: "shared.dark" };
 
 /** Put the chosen theme on the page. */
 export function applyTheme() {
@@ -14,7 +15,7 @@ export function applyTheme() {
 
 /** A select that changes it. */
 export function themeSelect() {
-  const options = Object.entries(THEMES).map(([value, text]) => h("option", { value }, text));
+  const options = Object.entries(THEMES).map(([value, text]) => h("option", { value }, t(text)));
   const onchange = (event) => {
     choose("theme", event.target.value === "system" ? null : event.target.value);
     applyTheme();
@@ -22,7 +23,7 @@ export function themeSelect() {
   return h(
     "label",
     { class: "inline" },
-    "Theme ",
+    t("shared.theme"),
     h("select", { onchange, value: chosen("theme") ?? "system" }, options),
   );
 }

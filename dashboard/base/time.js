@@ -1,5 +1,6 @@
 // Moments in the reader's own zone and words, the exact time on hover.
 
+import { t } from "./texts.js";
 import { h } from "./dom.js";
 
 const MINUTE = 60;
@@ -19,12 +20,12 @@ const dates = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
 /** "3 minutes ago", "in 2 days", with the exact time on hover. */
-export function ago(iso, otherwise = "Never") {
+export function ago(iso, otherwise = t("shared.never")) {
   return iso ? timeElement(iso, agoText(iso)) : otherwise;
 }
 
 /** "12 Mar 2030", with the exact time on hover. */
-export function date(iso, otherwise = "Not specified") {
+export function date(iso, otherwise = t("shared.notSpecified")) {
   return iso ? timeElement(iso, dates.format(new Date(iso))) : otherwise;
 }
 
@@ -47,9 +48,12 @@ export function exactText(iso) {
 
 /** A length of time as text: 86400 → "24 hours", 604800 → "7 days". */
 export function spanText(seconds) {
-  if (seconds >= 2 * DAY && seconds % DAY === 0) return `${seconds / DAY} days`;
-  if (seconds >= HOUR && seconds % HOUR === 0) return seconds === HOUR ? "1 hour" : `${seconds / HOUR} hours`;
-  return seconds >= MINUTE ? `${Math.round(seconds / MINUTE)} minutes` : `${seconds} seconds`;
+  if (seconds >= 2 * DAY && seconds % DAY === 0) return t("shared.days", { value: seconds / DAY });
+  if (seconds >= HOUR && seconds % HOUR === 0)
+    return seconds === HOUR ? "1 hour" : t("shared.hours", { value: seconds / HOUR });
+  return seconds >= MINUTE
+    ? t("shared.minutes", { value: Math.round(seconds / MINUTE) })
+    : t("shared.seconds", { seconds });
 }
 
 function timeElement(iso, text) {

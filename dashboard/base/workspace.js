@@ -1,6 +1,7 @@
 // One workspace as its pages need it: its words, its rules, and what the reader may do there.
 
 import { ask } from "./api.js";
+import { speakAs } from "./texts.js";
 
 const FRESH_MS = 30_000;
 const known = new Map();
@@ -12,14 +13,19 @@ export const WORKSPACE = `fragment Workspace on Workspace {
   policy { maxLifetimeSeconds defaultLifetimeSeconds expiryRequired scopesAllowed }
   roles { name title description grants scopes }
   product { name title description secretPrefix environments tokenKinds tokenRoles grantKind
-    scopes { name description management } shorthands { name title description scopes }
-    presets { name title description scopes } useCases { title grants preset }
+    presentation { token tokens logo accent { light dark } navigation { section label path } columns actions variable
+      exampleUrl links { title url } texts { name text } }
+    scopes { name description management label useCase } shorthands { name title description scopes }
+    presets { name title description scopes } useCases { title description grants preset }
     roles { name } plans { name title maxTokens selfService rateLimit { perMinute burst } } } }`;
 
 /** The workspace, at most half a minute old; null when it does not exist for the reader. */
 export async function loadWorkspace(id, { afresh = false } = {}) {
   const kept = known.get(id);
-  if (kept && !afresh && Date.now() - kept.at < FRESH_MS) return kept.workspace;
+  if (kept && !afresh && Date.now() - kept.at < FRESH_MS) {
+    speakAs(kept.workspace.product);
+    return kept.workspace;
+  }
   const { workspace } = await ask(`query ($id: ID!) { workspace(id: $id) { ...Workspace } } ${WORKSPACE}`, { id });
   return keepWorkspace(workspace);
 }
@@ -27,6 +33,7 @@ export async function loadWorkspace(id, { afresh = false } = {}) {
 /** Remember a workspace that came with another answer. */
 export function keepWorkspace(workspace) {
   if (workspace) known.set(workspace.id, { workspace, at: Date.now() });
+  if (workspace) speakAs(workspace.product);
   return workspace;
 }
 

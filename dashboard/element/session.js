@@ -1,9 +1,9 @@
 // An element's session: the secret that its requests carry, and where another comes from once it has ended.
 
+import { t } from "../base/texts.js";
 import { ApiError } from "../base/api.js";
 
 const WAIT_MS = 60_000;
-const ENDED = "Your session has ended. Reload this page to continue.";
 
 /**
  * Gives { headers(), renew(), set(secret), isOver() }.
@@ -35,7 +35,7 @@ export function elementSession({ secret, getSession, announceEnd }) {
     if (secret === null && getSession()) secret = await asked();
     else if (secret === null && coming) await nextOne();
     over = secret === null;
-    if (over) throw new ApiError("signed-out", ENDED);
+    if (over) throw new ApiError("signed-out", t("people.elementSessionEnded"));
   };
   const nextOne = () =>
     new Promise((resolve) => {

@@ -1,5 +1,6 @@
 // What <spacekey-tokens> shows: the tokens of a portal session, in a page of a host's.
 
+import { t } from "../base/texts.js";
 import { ApiError, ask, connect, whenChanged, whenSignedOut } from "../base/api.js";
 import { fill, h } from "../base/dom.js";
 import { render, startAlone } from "../base/router.js";
@@ -32,7 +33,7 @@ const ENDED = "session-ended";
  */
 export function startElement({ host, root, server, space, session, getSession }) {
   standIn(root);
-  const body = h("div", { class: "element" }, h("p", { class: "quiet", role: "status" }, "Loading…"));
+  const body = h("div", { class: "element" }, h("p", { class: "quiet", role: "status" }, t("tokens.loading")));
   root.replaceChildren(body, noticeRegion());
   const tell = (type, detail, cancelable = false) =>
     !host.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true, cancelable }));
@@ -49,7 +50,7 @@ export function startElement({ host, root, server, space, session, getSession })
     try {
       draw(body, await tokensView({ ...(await placeOf(space)), query }));
     } catch (error) {
-      fill(body, errorBox(error, h("button", { type: "button", onclick: render }, "Try again")));
+      fill(body, errorBox(error, h("button", { type: "button", onclick: render }, t("tokens.tryAgain"))));
     } finally {
       body.removeAttribute("aria-busy");
     }
@@ -102,12 +103,12 @@ async function placeOf(space) {
       return { workspace: ownScopes(nodes[0]), space: null };
     }
     const found = (await ask(OF_SPACE, { id: space })).space;
-    if (!found?.workspace) throw new ApiError("broken", "This space does not exist, or is not this session's.");
+    if (!found?.workspace) throw new ApiError("broken", t("tokens.elementNoSpace"));
     return { workspace: ownScopes(found.workspace), space: found };
   } catch (error) {
     if (error.kind !== "forbidden") throw error;
     const scopes = space === null ? "workspace:read" : "workspace:read and spaces:read";
-    throw new ApiError("broken", `This page needs a portal session with ${scopes} among its scopes.`);
+    throw new ApiError("broken", t("tokens.elementNeeds", { scopes }));
   }
 }
 

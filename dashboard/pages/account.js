@@ -1,5 +1,6 @@
 // The reader's own account: what it is called, theme, password, sessions, signing out.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { render } from "../base/router.js";
 import { EMAIL_LENGTH_MAX, NAME_LENGTH_MAX } from "../base/limits.js";
@@ -16,28 +17,28 @@ import { differs, newPasswordFields } from "./invitation.js";
 /** The page. */
 export async function accountPage() {
   const link = takeLinkSecret();
-  const leave = form({ fields: [], submit: "Sign out", send: signOut });
+  const leave = form({ fields: [], submit: t("people.signOut"), send: signOut });
   return {
-    title: "Your account",
+    title: t("people.yourAccount"),
     body: [
       h(
         "section",
         { class: "narrow" },
-        h("h2", {}, "Name and address"),
+        h("h2", {}, t("people.nameAndEmail")),
         ...standing(who()),
         proof(who(), link),
         accountForm(who()),
       ),
-      h("section", {}, h("h2", {}, "Appearance"), themeSelect()),
+      h("section", {}, h("h2", {}, t("people.appearance")), themeSelect()),
       h(
         "section",
         { class: "narrow" },
-        h("h2", {}, "Change your password"),
-        h("p", {}, "All of your other sessions end with it."),
+        h("h2", {}, t("people.changeYourPassword")),
+        h("p", {}, t("people.passwordEndsSessions")),
         passwordForm(),
       ),
       await sessionsSection(),
-      h("section", {}, h("h2", {}, "Sign out"), h("p", {}, "Signing out ends the session in this browser."), leave),
+      h("section", {}, h("h2", {}, t("people.signOut")), h("p", {}, t("people.signOutText")), leave),
     ],
   };
 }
@@ -48,42 +49,37 @@ function proof({ email, emailProven }, link) {
   const prove = async () => {
     await proveEmail(link);
     await render();
-    say("Your e-mail address is proven.");
+    say(t("people.addressProvenNow"));
   };
-  if (link) return form({ fields: [], submit: `Prove that ${email} is yours`, send: prove });
+  if (link) return form({ fields: [], submit: t("people.proveYours", { email }), send: prove });
   if (!sendsMail) return null;
   const ask = async () => {
     const { delayed } = await requestEmailProof();
-    say(
-      delayed
-        ? "The mail server takes no mail right now. The link is sent as soon as it does."
-        : `A link is on its way to ${email}. Open it in this browser.`,
-    );
+    say(delayed ? t("people.mailDelayed") : t("people.proofSent", { email }));
   };
-  return form({ fields: [], submit: "Send a link to prove it", send: ask });
+  return form({ fields: [], submit: t("people.sendProof"), send: ask });
 }
 
 /** What the reader signs in with, and what their address is worth. */
 function standing({ id, email, emailProven, signInName }) {
   const signIn = signInName
-    ? ["You sign in as ", h("strong", { class: "breakable" }, signInName), ", or by the id of your account, "]
-    : ["You have no sign-in name: choose one below. Until then you sign in by the id of your account, "];
+    ? [t("people.youSignInAs"), h("strong", { class: "breakable" }, signInName), t("people.orById")]
+    : [t("people.noSignInName")];
   const proven = !email
-    ? "Your account has no e-mail address."
+    ? t("people.noAddress")
     : emailProven
-      ? "Your e-mail address is proven: this server knows that it is yours."
-      : "Your e-mail address is unproven: members see it with that mark, and it gives you nothing. " +
-        (sendsMail ? "A link by mail proves it." : "The operator of this server can prove it.");
+      ? t("people.addressProven")
+      : t("people.addressUnproven") + (sendsMail ? t("people.proofByMail") : t("people.proofByOperator"));
   return [h("p", {}, ...signIn, h("code", { class: "breakable" }, id), "."), h("p", {}, proven)];
 }
 
 function accountForm({ name, email, signInName }) {
   const fields = [
-    textField({ name: "name", label: "Name", value: name, required: true, maxlength: NAME_LENGTH_MAX }),
+    textField({ name: "name", label: t("people.name"), value: name, required: true, maxlength: NAME_LENGTH_MAX }),
     textField({
       name: "email",
-      label: "E-mail address",
-      hint: "Another address is unproven at first.",
+      label: t("people.email"),
+      hint: t("people.emailHint"),
       type: "email",
       value: email ?? "",
       maxlength: EMAIL_LENGTH_MAX,
@@ -91,8 +87,8 @@ function accountForm({ name, email, signInName }) {
     }),
     textField({
       name: "signInName",
-      label: "Sign-in name",
-      hint: "Unique on this server. Your address, or another name of up to 14 characters.",
+      label: t("people.signInName"),
+      hint: t("people.signInNameHint"),
       value: signInName ?? "",
       required: true,
       maxlength: EMAIL_LENGTH_MAX,
@@ -102,13 +98,13 @@ function accountForm({ name, email, signInName }) {
   ];
   return form({
     fields,
-    submit: "Save",
+    submit: t("people.save"),
     send: async (values) => {
       const before = { name, email: email ?? "", signInName: signInName ?? "" };
       const changed = Object.entries(values).filter(([field, value]) => value !== before[field]);
       await updateAccount(Object.fromEntries(changed.map(([field, value]) => [field, value || null])));
       await render();
-      say("Your account was changed.");
+      say(t("people.yourAccountWasChanged"));
     },
   });
 }
@@ -116,14 +112,14 @@ function accountForm({ name, email, signInName }) {
 function passwordForm() {
   const current = textField({
     name: "current",
-    label: "Present password",
+    label: t("people.currentPassword"),
     type: "password",
     required: true,
     autocomplete: "current-password",
   });
   return form({
     fields: [current, ...newPasswordFields()],
-    submit: "Change password",
+    submit: t("people.changePassword"),
     send: async ({ current: old, password, again }, element) => {
       if (password !== again) return differs(element);
       try {
@@ -131,12 +127,12 @@ function passwordForm() {
       } catch (error) {
         for (const one of error.facts?.errors ?? []) if (one.path[0] === "new") one.path[0] = "password";
         if (error.facts?.__typename !== "SignInFailed") throw error;
-        setFieldError(element, "current", "This is not your present password.");
+        setFieldError(element, "current", t("people.wrongPassword"));
         element.elements.current.focus();
         return;
       }
       await render();
-      say("Your password was changed. All other sessions have ended.");
+      say(t("people.passwordChanged"));
     },
   });
 }

@@ -1,5 +1,6 @@
 // The audit log of a workspace: filters, pages, export.
 
+import { t } from "../base/texts.js";
 import { ask } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { CONDITION_LENGTH_MAX } from "../base/limits.js";
@@ -47,20 +48,19 @@ const LOG = `query ($id: ID!, $filter: AuditFilter, $first: Int, $after: String,
 export async function auditPage({ id }, query) {
   const workspace = await loadWorkspace(id);
   if (!workspace) return missingPage();
-  const view = { title: "Audit log", workspace, current: "audit-log" };
-  if (!may(workspace, "audit:read"))
-    return { ...view, body: alertBox("info", "Your role does not include reading the audit log.") };
+  const view = { title: t("audit.auditLog"), workspace, current: "audit-log" };
+  if (!may(workspace, "audit:read")) return { ...view, body: alertBox("info", t("audit.mayNotRead")) };
   const narrowing = Object.fromEntries(CONDITIONS.map((name) => [name, query.get(name) || null]));
   const { auditLog } = (await ask(LOG, { id, filter: filterOf(narrowing), ...pageArguments(query, 50) })).workspace;
   const path = `/workspace/${id}/audit-log`;
   const turn = (to) => go(`${path}?${new URLSearchParams({ ...present(narrowing), ...to })}`);
   const save = () => exportLog(workspace, narrowing);
   const rows = auditLog.nodes.length
-    ? auditTable(workspace, auditLog.nodes, "Audit log, newest first")
-    : empty("Nothing to show", "No event matches. Every change in this workspace is written here.");
+    ? auditTable(workspace, auditLog.nodes, t("audit.auditLogNewestFirst"))
+    : empty(t("audit.nothingToShow"), t("audit.nothingText"));
   return {
     ...view,
-    actions: [h("button", { type: "button", onclick: save }, "Export as NDJSON")],
+    actions: [h("button", { type: "button", onclick: save }, t("audit.exportAsNdjson"))],
     body: [filters(path, narrowing), rows, pager(auditLog.pageInfo, turn)],
   };
 }
@@ -77,13 +77,13 @@ function filters(path, { by, target, action }) {
       fields: [
         selectField({
           name: "action",
-          label: "What",
-          options: [["", "Anything"], ...ACTIONS.map((one) => [one, one])],
+          label: t("audit.what"),
+          options: [["", t("audit.anything")], ...ACTIONS.map((one) => [one, one])],
           value: action ?? "",
         }),
         textField({
           name: "by",
-          label: "By (an id)",
+          label: t("audit.byAnId"),
           value: by ?? "",
           spellcheck: "false",
           placeholder: "usr_…, key_…",
@@ -91,14 +91,14 @@ function filters(path, { by, target, action }) {
         }),
         textField({
           name: "target",
-          label: "On (an id)",
+          label: t("audit.onAnId"),
           value: target ?? "",
           spellcheck: "false",
           placeholder: "key_…, space_…, usr_…",
           maxlength: CONDITION_LENGTH_MAX,
         }),
       ],
-      submit: "Filter",
+      submit: t("audit.filter"),
       send: (values) => {
         const wanted = present({ by: values.by.trim(), target: values.target.trim(), action: values.action });
         return go(`${path}?${new URLSearchParams(wanted)}`);
@@ -116,7 +116,7 @@ function exportLog(workspace, narrowing) {
   };
   const file = `audit-${workspace.slug}.ndjson`;
   return exportPages({
-    title: "Export the audit log",
+    title: t("audit.exportTheAuditLog"),
     file,
     type: "application/x-ndjson",
     noun: ["event", "events"],

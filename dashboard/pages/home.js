@@ -1,5 +1,6 @@
 // The reader's workspaces: where to go, and how to make another.
 
+import { t } from "../base/texts.js";
 import { ask, change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { NAME_LENGTH_MAX, SLUG_LENGTH_MAX } from "../base/limits.js";
@@ -26,28 +27,33 @@ export async function homePage(_parameters, query) {
   const { workspaces } = await ask(LIST, { ...pageArguments(query, 50), some });
   const mayCreate = me.workspaceProducts.length > 0;
   const onclick = () => createWorkspace(me.workspaceProducts);
-  const create = mayCreate ? h("button", { type: "button", class: "main", onclick }, "New workspace") : null;
-  const accept = h("a", { href: "/invitation", class: "button" }, "Accept an invitation");
+  const create = mayCreate
+    ? h("button", { type: "button", class: "main", onclick }, t("workspaces.newWorkspace"))
+    : null;
+  const accept = h("a", { href: "/invitation", class: "button" }, t("workspaces.acceptAnInvitation"));
   const nodes = workspaces?.nodes ?? [];
   if (!nodes.length) {
-    const how = mayCreate
-      ? "Create one, or ask a colleague to invite you to theirs."
-      : "Ask its owner for an invitation.";
-    const text = `A workspace holds spaces, members and tokens. ${how}`;
-    return { title: "Workspaces", body: empty("You're not in a workspace yet", text, create, accept) };
+    const how = mayCreate ? t("workspaces.createOneOrAskA") : t("workspaces.askItsOwnerForAn");
+    const text = t("workspaces.homeAbout", { how });
+    return {
+      title: t("workspaces.workspaces"),
+      body: empty(t("workspaces.youreNotInAWorkspace"), text, create, accept),
+    };
   }
   const turn = (to) => go(`/?${new URLSearchParams(to)}`);
   const list = h("ul", { class: "cards" }, nodes.map(card));
   const actions = [accept, create].filter(Boolean);
-  return { title: "Workspaces", actions, body: [list, pager(workspaces.pageInfo, turn)] };
+  return { title: t("workspaces.workspaces"), actions, body: [list, pager(workspaces.pageInfo, turn)] };
 }
 
 function card(one) {
   const sees = one.viewerScopes.includes("tokens:read");
   const role = one.roles.find((role) => role.name === one.viewerRole)?.title ?? one.viewerRole;
-  const facts = [one.product.title, one.plan ? `${one.plan.title} plan` : null, role].filter(Boolean).join(" · ");
+  const facts = [one.product.title, one.plan ? t("workspaces.plan", { title: one.plan.title }) : null, role]
+    .filter(Boolean)
+    .join(" · ");
   const href = `/workspace/${one.id}/${sees ? "access-tokens" : "members"}`;
-  const suspended = one.suspendedAt ? h("p", { class: "reason" }, "Suspended") : null;
+  const suspended = one.suspendedAt ? h("p", { class: "reason" }, t("workspaces.suspended")) : null;
   return h("li", {}, h("a", { href }, one.name), h("p", { class: "quiet" }, facts), suspended);
 }
 
@@ -55,19 +61,19 @@ async function createWorkspace(names) {
   const { products: all } = await ask("{ products { name title description } }");
   const products = all.filter((one) => names.includes(one.name));
   const dialog = openDialog({
-    title: "New workspace",
+    title: t("workspaces.newWorkspace"),
     content: (close) =>
       form({
         fields: [
           ...nameFields(),
           selectField({
             name: "product",
-            label: "Product",
-            hint: "Decides which scopes its tokens may hold. It cannot be changed later.",
+            label: t("workspaces.product"),
+            hint: t("workspaces.productHint"),
             options: products.map((one) => [one.name, `${one.title}: ${one.description}`]),
           }),
         ],
-        submit: "Create workspace",
+        submit: t("workspaces.createWorkspace"),
         cancel: () => close(undefined),
         send: async (values) => close(await change(CREATE, values)),
       }),
@@ -78,12 +84,18 @@ async function createWorkspace(names) {
 
 /** Name and slug; the slug follows the name until somebody writes one. */
 export function nameFields({ name = "", slug = "" } = {}) {
-  const first = textField({ name: "name", label: "Name", value: name, required: true, maxlength: NAME_LENGTH_MAX });
+  const first = textField({
+    name: "name",
+    label: t("workspaces.name"),
+    value: name,
+    required: true,
+    maxlength: NAME_LENGTH_MAX,
+  });
   const second = textField({
     name: "slug",
-    label: "Slug",
+    label: t("workspaces.slug"),
     value: slug,
-    hint: "Lower-case letters, digits and hyphens, for addresses and settings.",
+    hint: t("workspaces.slugHint"),
     required: true,
     maxlength: SLUG_LENGTH_MAX,
   });

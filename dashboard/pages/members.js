@@ -1,5 +1,6 @@
 // Members of a workspace and their roles, and those who were invited.
 
+import { t } from "../base/texts.js";
 import { ask, change } from "../base/api.js";
 import { toUrlPath } from "../base/base-path.js";
 import { h } from "../base/dom.js";
@@ -45,34 +46,34 @@ export async function membersPage({ id }, query) {
       title: "E-mail",
       cell: (one) => [address(one), one.userId === who().id ? h("span", { class: "quiet" }, " (you)") : null],
     },
-    { title: "Name", cell: (one) => one.name },
-    { title: "Role", cell: (one) => roleTitle(workspace, one.role) },
-    { title: "Since", cell: (one) => date(one.createdAt) },
-    { title: "Activity", cell: (one) => actorLinks(workspace, { id: one.userId, name: one.email }) },
-    { title: "Actions", cell: (one) => actions(workspace, one), hidden: !writes, class: "narrow-cell" },
+    { title: t("people.name"), cell: (one) => one.name },
+    { title: t("people.role"), cell: (one) => roleTitle(workspace, one.role) },
+    { title: t("people.since"), cell: (one) => date(one.createdAt) },
+    { title: t("people.activity"), cell: (one) => actorLinks(workspace, { id: one.userId, name: one.email }) },
+    { title: t("people.actions"), cell: (one) => actions(workspace, one), hidden: !writes, class: "narrow-cell" },
   ];
   const turn = (to) => go(`/workspace/${id}/members?${new URLSearchParams(to)}`);
   const add = writes
-    ? h("button", { type: "button", class: "main", onclick: () => addMember(workspace) }, "Invite member")
+    ? h("button", { type: "button", class: "main", onclick: () => addMember(workspace) }, t("people.inviteMember"))
     : null;
-  const text = "A member signs in here and holds one role. Programs do not sign in: give them tokens.";
+  const text = t("people.membersAbout");
   const body = [
     h("p", {}, text),
-    table({ caption: "Members", columns, rows: members.nodes }),
+    table({ caption: t("people.members"), columns, rows: members.nodes }),
     pager(members.pageInfo, turn),
     invitationsSection(workspace, invitations, writes),
   ];
-  return { title: "Members", workspace, current: "members", actions: [add], body };
+  return { title: t("people.members"), workspace, current: "members", actions: [add], body };
 }
 
 function actions(workspace, member) {
   const above = whyNot(workspace, workspace.roles.find((one) => one.name === member.role)?.scopes ?? []);
-  if (above) return h("span", { class: "quiet" }, "Above your role");
+  if (above) return h("span", { class: "quiet" }, t("people.aboveYours"));
   const items = [
-    { label: "Change role", act: () => changeRole(workspace, member) },
-    { label: "Remove", act: () => removeMember(workspace, member), danger: true },
+    { label: t("people.changeRole"), act: () => changeRole(workspace, member) },
+    { label: t("people.remove"), act: () => removeMember(workspace, member), danger: true },
   ];
-  return menuButton({ label: "⋯", name: `Actions for ${called(member)}`, items });
+  return menuButton({ label: "⋯", name: t("shared.actionsFor", { name: called(member) }), items });
 }
 
 async function addMember(workspace) {
@@ -81,19 +82,18 @@ async function addMember(workspace) {
       fields: [
         textField({
           name: "email",
-          label: "E-mail address",
+          label: t("people.email"),
           type: "email",
           required: true,
           maxlength: EMAIL_LENGTH_MAX,
         }),
         roleField(workspace, null),
       ],
-      submit: "Invite",
+      submit: t("people.invite"),
       cancel: () => close(undefined),
-      send: async ({ email, role }) =>
-        close(await change(ADD, { workspaceId: workspace.id, email, role: role ?? "" })),
+      send: async ({ email, role }) => close(await change(ADD, { workspaceId: workspace.id, email, role: role ?? "" })),
     });
-  const answer = await openDialog({ title: `Invite a person to ${workspace.name}`, content }).closed;
+  const answer = await openDialog({ title: t("people.inviteTitle", { name: workspace.name }), content }).closed;
   if (!answer) return;
   await showInvitation(answer);
   await render();
@@ -104,39 +104,44 @@ function showInvitation({ invitation, invitationCode }) {
   const next = h(
     "p",
     {},
-    `Send it to ${invitation.email} in a way you trust: anyone with the code can become the member, with an account `,
-    "of their own or a new one. It is accepted at ",
+    t("people.invitedSend", { email: invitation.email }),
+    t("people.invitedWhere"),
     h("code", { class: "breakable" }, page),
-    " within 7 days.",
-    sendsMail ? " A link is also on its way to that address by mail." : null,
+    t("people.invitedWithin"),
+    sendsMail ? t("people.invitedMailed") : null,
   );
-  return showSecret({ title: `${invitation.email} is invited`, secret: invitationCode, what: "invitation code", next });
+  return showSecret({
+    title: t("people.invitedTitle", { email: invitation.email }),
+    secret: invitationCode,
+    what: t("people.theInvitationCode"),
+    next,
+  });
 }
 
 async function changeRole(workspace, member) {
   const content = (close) => [
-    h("p", {}, "The new role holds at once, in every open session."),
+    h("p", {}, t("people.changeRoleText")),
     form({
       fields: [roleField(workspace, member.role)],
-      submit: "Change role",
+      submit: t("people.changeRole"),
       cancel: () => close(undefined),
       send: async ({ role }) =>
         close(await change(CHANGE_ROLE, { workspaceId: workspace.id, userId: member.userId, role })),
     }),
   ];
-  if (await openDialog({ title: `Role of ${called(member)}`, content }).closed) await changed();
+  if (await openDialog({ title: t("people.roleOf", { member: called(member) }), content }).closed) await changed();
 }
 
 async function removeMember(workspace, member) {
   const document = `mutation ($input: RemoveMemberInput!) { answer: removeMember(input: $input) {
     __typename ... on RemoveMemberSuccess { removedMemberId } ...Why } }`;
   const done = await confirmed({
-    title: `Remove ${called(member)}?`,
-    text: "They lose access to this workspace at once. Tokens they made stay: tokens belong to the workspace.",
-    button: "Remove member",
+    title: t("people.removeTitle", { member: called(member) }),
+    text: t("people.removeText"),
+    button: t("people.removeMember"),
     act: async () => {
       await change(document, { workspaceId: workspace.id, userId: member.userId });
-      say(`${called(member)} was removed.`);
+      say(t("people.wasRemoved", { member: called(member) }));
     },
   });
   if (done) await changed();
@@ -156,12 +161,10 @@ async function changed() {
 function roleField(workspace, value) {
   const options = workspace.roles.map((role) => {
     const reason = whyNot(workspace, role.scopes);
-    const hint = reason
-      ? `${role.description}. You may not give it: it holds more than your own role.`
-      : role.description;
+    const hint = reason ? t("people.mayNotGive", { description: role.description }) : role.description;
     return { value: role.name, label: role.title, hint, disabled: reason !== null };
   });
   // A form sent in haste makes no owner: the role with the fewest scopes is chosen at first.
   const least = [...workspace.roles].sort((a, b) => a.scopes.length - b.scopes.length)[0];
-  return radioField({ name: "role", label: "Role", options, value: value ?? least?.name });
+  return radioField({ name: "role", label: t("people.role"), options, value: value ?? least?.name });
 }

@@ -1,5 +1,6 @@
 // A forgotten password: asking for a link by mail, and choosing another password with it.
 
+import { t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { EMAIL_LENGTH_MAX } from "../base/limits.js";
@@ -19,22 +20,19 @@ const RESET = `mutation ($input: ResetPasswordInput!) { answer: resetPassword(in
 /** The page: with a link the new password, else what to do to get one. */
 export function passwordPage() {
   const link = takeLinkSecret();
-  return { title: "Forgotten password", body: h("div", { class: "narrow" }, link ? choose(link) : ask()) };
+  return { title: t("people.resetTitle"), body: h("div", { class: "narrow" }, link ? choose(link) : ask()) };
 }
 
 function ask() {
-  const back = h("p", {}, h("a", { href: "/" }, "Back to the sign-in page"));
+  const back = h("p", {}, h("a", { href: "/" }, t("people.backToSignIn")));
   if (!sendsMail) {
     const command = h("code", { class: "breakable" }, "spacekey user reset-password");
-    return [
-      h("p", {}, "This server sends no mail. Ask its operator to set a password for you with ", command, "."),
-      back,
-    ];
+    return [h("p", {}, t("people.resetNoMail"), command, "."), back];
   }
   const email = textField({
     name: "email",
-    label: "E-mail address",
-    hint: "An address that your account has proven. Without one, ask the operator of this server.",
+    label: t("people.email"),
+    hint: t("people.resetHint"),
     type: "email",
     required: true,
     maxlength: EMAIL_LENGTH_MAX,
@@ -44,13 +42,13 @@ function ask() {
   const send = async ({ email: address }) => {
     const { delayed } = await change(REQUEST, { email: address });
     place.replaceChildren(
-      h("p", { role: "status" }, `If an account has proven ${address}, a link is on its way. It works for 30 minutes.`),
-      ...(delayed ? [h("p", {}, "The mail server takes no mail right now. The link is sent as soon as it does.")] : []),
-      h("p", {}, "If nothing comes, no account has proven this address. Then ask the operator of this server."),
+      h("p", { role: "status" }, t("people.resetSent", { address })),
+      ...(delayed ? [h("p", {}, t("people.mailDelayed"))] : []),
+      h("p", {}, t("people.resetNothing")),
       back,
     );
   };
-  place.append(form({ fields: [email], submit: "Send a link", send }), back);
+  place.append(form({ fields: [email], submit: t("people.sendALink"), send }), back);
   return place;
 }
 
@@ -59,10 +57,10 @@ function choose(link) {
     if (password !== again) return differs(element);
     const { signInName } = await change(RESET, { link, password });
     await go("/");
-    say(`Your password was changed. Sign in as ${signInName}.`);
+    say(t("people.resetDone", { signInName }));
   };
   return [
-    h("p", {}, "Choose a new password. You are signed out everywhere."),
-    form({ fields: newPasswordFields(), submit: "Set password", send }),
+    h("p", {}, t("people.resetAbout")),
+    form({ fields: newPasswordFields(), submit: t("people.setPassword"), send }),
   ];
 }

@@ -1,5 +1,6 @@
 // The roles of a workspace: what each grants, and changing that.
 
+import { t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { whyNot } from "../base/expand.js";
@@ -26,15 +27,13 @@ export async function rolesPage({ id }) {
   if (!workspace) return missingPage();
   const writes = may(workspace, "workspace:write");
   const add = writes
-    ? h("button", { type: "button", class: "main", onclick: () => editRole(workspace, null) }, "New role")
+    ? h("button", { type: "button", class: "main", onclick: () => editRole(workspace, null) }, t("workspaces.newRole"))
     : null;
-  const tokens = workspace.product.tokenRoles.length
-    ? " Tokens of this workspace hold roles too, and change with them."
-    : "";
-  const text = `A role is what a member may do here. A change holds at once, for everyone who has the role.${tokens}`;
+  const tokens = workspace.product.tokenRoles.length ? t("workspaces.rolesOfTokens") : "";
+  const text = t("workspaces.rolesAbout", { tokens });
   const cards = workspace.roles.map((role) => card(workspace, role, writes));
   return {
-    title: "Roles",
+    title: t("workspaces.roles"),
     workspace,
     current: "roles",
     actions: [add],
@@ -52,27 +51,36 @@ function card(workspace, role, writes) {
           { class: "actions" },
           h(
             "button",
-            { type: "button", "aria-label": `Edit ${role.title}`, onclick: () => editRole(workspace, role) },
-            "Edit",
+            {
+              type: "button",
+              "aria-label": t("workspaces.editNamed", { title: role.title }),
+              onclick: () => editRole(workspace, role),
+            },
+            t("workspaces.edit"),
           ),
           h(
             "button",
             {
               type: "button",
               class: "danger-text",
-              "aria-label": `Remove ${role.title}`,
+              "aria-label": t("workspaces.removeNamed", { title: role.title }),
               onclick: () => removeRole(workspace, role),
             },
-            "Remove",
+            t("workspaces.remove"),
           ),
         )
       : null;
-  const yours = workspace.viewerRole === role.name ? h("span", { class: "badge" }, "your role") : null;
-  const note = fixed ? " It cannot be changed: an owner must always be able to set things right." : "";
+  const yours = workspace.viewerRole === role.name ? h("span", { class: "badge" }, t("workspaces.yourRole")) : null;
+  const note = fixed ? t("workspaces.ownerFixed") : "";
   const scopes = h(
     "details",
     {},
-    h("summary", {}, `${role.scopes.length} scopes`, h("span", { class: "unseen" }, ` of ${role.title}`)),
+    h(
+      "summary",
+      {},
+      t("workspaces.scopes", { count: role.scopes.length }),
+      h("span", { class: "unseen" }, t("workspaces.ofRole", { title: role.title })),
+    ),
     h(
       "p",
       {},
@@ -92,10 +100,11 @@ async function editRole(workspace, role) {
   const content = (close) => {
     const picker = scopePicker(workspace, role?.grants ?? []);
     return form({
+      beside: picker.summary,
       fields: [
         textField({
           name: "title",
-          label: "Title",
+          label: t("workspaces.title"),
           value: role?.title ?? "",
           required: true,
           maxlength: NAME_LENGTH_MAX,
@@ -104,21 +113,21 @@ async function editRole(workspace, role) {
           ? null
           : textField({
               name: "name",
-              label: "Name",
-              hint: "A lower-case word for the API, like reviewer.",
+              label: t("workspaces.name"),
+              hint: t("workspaces.roleNameHint"),
               required: true,
               maxlength: ROLE_NAME_LENGTH_MAX,
             }),
         textField({
           name: "description",
-          label: "Description",
+          label: t("workspaces.description"),
           value: role?.description ?? "",
           required: false,
           maxlength: ROLE_DESCRIPTION_LENGTH_MAX,
         }),
         picker.element,
       ],
-      submit: role ? "Save role" : "Create role",
+      submit: role ? t("workspaces.saveRole") : t("workspaces.createRole"),
       cancel: () => close(false),
       send: async ({ title, name, description }) => {
         await change(SET, {
@@ -128,23 +137,29 @@ async function editRole(workspace, role) {
           description,
           grants: picker.grants(),
         });
-        say(`${title} was saved.`);
+        say(t("workspaces.wasSaved", { title }));
         close(true);
       },
     });
   };
-  if (await openDialog({ title: role ? `Edit the role ${role.title}` : "New role", wide: true, content }).closed)
+  if (
+    await openDialog({
+      title: role ? t("workspaces.editTheRole", { title: role.title }) : t("workspaces.newRole"),
+      wide: true,
+      content,
+    }).closed
+  )
     await changed();
 }
 
 async function removeRole(workspace, role) {
   const done = await confirmed({
-    title: `Remove the role ${role.title}?`,
-    text: "Tokens that hold it come to nothing at once. Members must have another role first.",
-    button: "Remove role",
+    title: t("workspaces.removeTheRole", { title: role.title }),
+    text: t("workspaces.removeRoleText"),
+    button: t("workspaces.removeRole"),
     act: async () => {
       await change(DELETE, { workspaceId: workspace.id, name: role.name });
-      say(`${role.title} was removed.`);
+      say(t("workspaces.wasRemoved", { title: role.title }));
     },
   });
   if (done) await changed();

@@ -1,5 +1,6 @@
 // A workspace's settings: name, plan, policy, and its end.
 
+import { t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { render } from "../base/router.js";
@@ -27,25 +28,25 @@ export async function settingsPage({ id }) {
     await render();
     say(text);
   };
-  const reading = writes ? null : h("p", {}, "Your role may see these settings and not change them.");
+  const reading = writes ? null : h("p", {}, t("workspaces.readOnly"));
   const body = [
     reading,
-    section("About", about(workspace), writes ? nameForm(workspace, save) : null),
-    section("Plan", planFacts(workspace), writes ? planForm(workspace, save) : null),
-    section("Policy for tokens", policyForm(workspace, writes, save)),
+    section(t("workspaces.about"), about(workspace), writes ? nameForm(workspace, save) : null),
+    section(t("workspaces.planTitle"), planFacts(workspace), writes ? planForm(workspace, save) : null),
+    section(t("workspaces.policy"), policyForm(workspace, writes, save)),
     deleteSection(workspace),
   ];
-  return { title: "Settings", workspace, current: "settings", body };
+  return { title: t("workspaces.settings"), workspace, current: "settings", body };
 }
 
 function about({ product, createdAt, id, slug }) {
   const pairs = [
-    ["Product", `${product.title}: ${product.description}`],
-    ["Slug", h("code", {}, slug)],
-    ["Id", h("code", { class: "breakable" }, id)],
-    ["Created", date(createdAt)],
+    [t("workspaces.product"), `${product.title}: ${product.description}`],
+    [t("workspaces.slug"), h("code", {}, slug)],
+    [t("workspaces.id"), h("code", { class: "breakable" }, id)],
+    [t("workspaces.created"), date(createdAt)],
     [
-      "Secrets begin with",
+      t("workspaces.secretsBeginWith"),
       product.environments.map((one) => h("code", { class: "grant" }, `${product.secretPrefix}_${one}_`)),
     ],
   ];
@@ -59,15 +60,14 @@ function about({ product, createdAt, id, slug }) {
 function nameForm(workspace, save) {
   return form({
     fields: nameFields(workspace),
-    submit: "Save name",
-    send: (values) => save(values, "The name was saved."),
+    submit: t("workspaces.saveName"),
+    send: (values) => save(values, t("workspaces.theNameWasSaved")),
   });
 }
 
 function planFacts({ plan, rateLimit }) {
-  if (!plan)
-    return h("p", {}, "This workspace's plan is no longer offered: nothing can be granted until it gets another.");
-  const rate = rateLimit ? rateText(rateLimit) : "No rate limit is set";
+  if (!plan) return h("p", {}, t("workspaces.planGone"));
+  const rate = rateLimit ? rateText(rateLimit) : t("workspaces.noRateLimitIsSet");
   return h("p", {}, h("strong", {}, plan.title), `: ${room(plan)}. ${rate}.`);
 }
 
@@ -78,35 +78,41 @@ function planForm(workspace, save) {
     const hint = [
       room(one),
       rateOfPlan(one, workspace.product.plans),
-      present ? "The present plan" : null,
-      closed ? "Ask the operator of this server for it" : null,
+      present ? t("workspaces.planCurrent") : null,
+      closed ? t("workspaces.planAsk") : null,
     ];
     return { value: one.name, label: one.title, hint: `${hint.filter(Boolean).join(". ")}.`, disabled: closed };
   });
   const field = radioField({
     name: "plan",
-    label: "Choose a plan",
+    label: t("workspaces.chooseAPlan"),
     options,
     value: workspace.plan?.name,
-    hint: "A smaller plan takes effect on existing tokens at once.",
+    hint: t("workspaces.planHint"),
   });
-  return form({ fields: [field], submit: "Change plan", send: ({ plan }) => save({ plan }, "The plan was changed.") });
+  return form({
+    fields: [field],
+    submit: t("workspaces.changePlan"),
+    send: ({ plan }) => save({ plan }, t("workspaces.thePlanWasChanged")),
+  });
 }
 
 function room(plan) {
-  if (plan.maxTokens === 0) return "Without tokens";
-  return plan.maxTokens === null ? "Any number of tokens" : `Up to ${plan.maxTokens.toLocaleString()} tokens`;
+  if (plan.maxTokens === 0) return t("workspaces.roomNone");
+  return plan.maxTokens === null
+    ? t("workspaces.roomAny")
+    : t("workspaces.roomSome", { maxTokens: plan.maxTokens.toLocaleString() });
 }
 
 /** Where other plans have a rate and this one has none, each workspace agrees on its own with the operator. */
 function rateOfPlan({ rateLimit, maxTokens }, plans) {
   if (rateLimit) return rateText(rateLimit);
   if (maxTokens === 0) return null;
-  return plans.some((one) => one.rateLimit) ? "Rate limit as agreed" : "No rate limit";
+  return plans.some((one) => one.rateLimit) ? t("workspaces.rateCustom") : t("workspaces.noRateLimit");
 }
 
 function rateText({ perMinute, burst }) {
-  return `${perMinute.toLocaleString()} requests a minute for each token, burst ${burst.toLocaleString()}`;
+  return t("workspaces.rate", { perMinute: perMinute.toLocaleString(), burst: burst.toLocaleString() });
 }
 
 function section(title, ...children) {

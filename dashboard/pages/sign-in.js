@@ -1,5 +1,6 @@
 // Signing in: as a page at whatever address was asked for, or as a dialog when a session ended meanwhile.
 
+import { t } from "../base/texts.js";
 import { ApiError } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { EMAIL_LENGTH_MAX } from "../base/limits.js";
@@ -18,35 +19,35 @@ export function signInPage(then) {
   const invited = h(
     "p",
     {},
-    "Were you invited? ",
-    h("a", { href: "/invitation" }, "Accept the invitation"),
-    " with the code you received.",
+    t("people.invitedQuestion"),
+    h("a", { href: "/invitation" }, t("people.acceptIt")),
+    t("people.invitationWithCode"),
   );
   const ways = [
     elsewhere({}),
-    provider && takesPasswords ? h("p", { class: "quiet" }, "Or with a password:") : null,
+    provider && takesPasswords ? h("p", { class: "quiet" }, t("people.orPassword")) : null,
     takesPasswords ? signInForm(then) : null,
-    takesPasswords ? h("p", {}, h("a", { href: "/password" }, "Forgotten your password?")) : null,
+    takesPasswords ? h("p", {}, h("a", { href: "/password" }, t("people.forgotPassword"))) : null,
     takesPasswords ? invited : null,
   ];
-  return { title: "Sign in", body: h("div", { class: "narrow" }, ways) };
+  return { title: t("people.signIn"), centred: true, body: h("div", { class: "sign-in" }, ways) };
 }
 
 /** The way that leads to another page, which knows the reader: the provider's or the host's. */
 function elsewhere(attributes) {
   if (provider) {
     const there = { ...attributes, class: "button main", rel: "external" };
-    const link = h("a", there, `Sign in with ${provider}`);
+    const link = h("a", there, t("people.signInWith", { provider }));
     link.href = providerUrl();
     return h("p", {}, link);
   }
   if (hostPage) {
-    const link = h("a", { ...attributes, class: "button main", rel: "external" }, "Sign in");
+    const link = h("a", { ...attributes, class: "button main", rel: "external" }, t("people.signIn"));
     link.href = hostPage;
-    return [h("p", {}, "You are not signed in."), h("p", {}, link)];
+    return [h("p", {}, t("people.youAreNotSignedIn")), h("p", {}, link)];
   }
   if (takesPasswords) return null;
-  return h("p", {}, "You are not signed in. Sign in to the application that this page belongs to, then reload it.");
+  return h("p", {}, t("people.signInAtHost"));
 }
 
 /** Close the dialog when the reader comes back from another tab, signed in there. */
@@ -68,22 +69,17 @@ export function signInAgain() {
 async function askAgain() {
   const before = who();
   const dialog = openDialog({
-    title: "Sign in again",
+    title: t("people.signInAgain"),
     dismissable: before === null,
     content: (close) => [
-      h(
-        "p",
-        {},
-        "Your session has ended, or another person has signed in with this browser. " +
-          "Sign in to continue where you were; what you entered is kept.",
-      ),
+      h("p", {}, t("people.sessionEnded")),
       elsewhere({ target: "_blank" }),
-      provider && takesPasswords ? h("p", { class: "quiet" }, "Or with a password:") : null,
+      provider && takesPasswords ? h("p", { class: "quiet" }, t("people.orPassword")) : null,
       takesPasswords ? signInForm(() => close(true), before?.signInName ?? before?.id) : null,
       takesPasswords && !provider ? null : (whenBack(close), null),
     ],
   });
-  if (!(await dialog.closed)) throw new ApiError("signed-out", "You are not signed in.");
+  if (!(await dialog.closed)) throw new ApiError("signed-out", t("people.youAreNotSignedIn"));
   forgetWorkspaces();
   if (before && before.id !== who().id) location.reload();
 }
@@ -93,8 +89,8 @@ function signInForm(then, email = "") {
     fields: [
       textField({
         name: "email",
-        label: "Sign-in name",
-        hint: "The e-mail address you were invited by, unless you chose another name; or your account's id.",
+        label: t("people.signInName"),
+        hint: t("people.signInHint"),
         spellcheck: "false",
         autocapitalize: "none",
         value: email,
@@ -104,23 +100,18 @@ function signInForm(then, email = "") {
       }),
       textField({
         name: "password",
-        label: "Password",
+        label: t("people.password"),
         type: "password",
         required: true,
         autocomplete: "current-password",
       }),
     ],
-    submit: "Sign in",
+    submit: t("people.signIn"),
     send: async ({ email: address, password }, element) => {
       for (const [name, text] of Object.entries({ email: address, password })) {
         if (!holdsSecret(text)) continue;
         element.elements[name].value = "";
-        setFieldError(
-          element,
-          name,
-          "This is an API token. Tokens are for programs and cannot sign in: use your password. " +
-            "The token was not sent anywhere.",
-        );
+        setFieldError(element, name, t("people.signInWithToken"));
         element.elements[name].focus();
         return;
       }

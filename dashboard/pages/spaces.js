@@ -1,5 +1,6 @@
 // The spaces of a workspace: open, create, rename, delete.
 
+import { t } from "../base/texts.js";
 import { ask, change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { go, render } from "../base/router.js";
@@ -33,37 +34,37 @@ export async function spacesPage({ id }, query) {
   const { spaces } = (await ask(LIST, { id, ...pageArguments(query, 50) })).workspace;
   const writes = may(workspace, "spaces:write");
   const create = writes
-    ? h("button", { type: "button", class: "main", onclick: () => createSpace(workspace) }, "New space")
+    ? h("button", { type: "button", class: "main", onclick: () => createSpace(workspace) }, t("workspaces.newSpace"))
     : null;
-  const view = { title: "Spaces", workspace, current: "spaces" };
+  const view = { title: t("workspaces.spaces"), workspace, current: "spaces" };
   if (!spaces.nodes.length) {
-    const text = "A space is a project inside the workspace. A token of a space is good in that space alone.";
-    return { ...view, body: empty("No spaces yet", text, create) };
+    const text = t("workspaces.spacesAbout");
+    return { ...view, body: empty(t("workspaces.noSpacesYet"), text, create) };
   }
   const columns = [
-    { title: "Name", cell: (one) => h("a", { href: `/space/${one.id}/tokens` }, one.name) },
-    { title: "Slug", cell: (one) => h("code", {}, one.slug) },
-    { title: "Created", cell: (one) => date(one.createdAt) },
-    { title: "Actions", cell: (one) => actions(one), hidden: !writes, class: "narrow-cell" },
+    { title: t("workspaces.name"), cell: (one) => h("a", { href: `/space/${one.id}/tokens` }, one.name) },
+    { title: t("workspaces.slug"), cell: (one) => h("code", {}, one.slug) },
+    { title: t("workspaces.created"), cell: (one) => date(one.createdAt) },
+    { title: t("workspaces.actions"), cell: (one) => actions(one), hidden: !writes, class: "narrow-cell" },
   ];
   const turn = (to) => go(`/workspace/${id}/spaces?${new URLSearchParams(to)}`);
   return {
     ...view,
     actions: [create],
-    body: [table({ caption: "Spaces", columns, rows: spaces.nodes }), pager(spaces.pageInfo, turn)],
+    body: [table({ caption: t("workspaces.spaces"), columns, rows: spaces.nodes }), pager(spaces.pageInfo, turn)],
   };
 }
 
 function actions(space) {
   const items = [
-    { label: "Rename", act: () => renameSpace(space) },
-    { label: "Delete", act: () => deleteSpace(space), danger: true },
+    { label: t("workspaces.rename"), act: () => renameSpace(space) },
+    { label: t("workspaces.delete"), act: () => deleteSpace(space), danger: true },
   ];
-  return menuButton({ label: "⋯", name: `Actions for ${space.name}`, items });
+  return menuButton({ label: "⋯", name: t("shared.actionsFor", { name: space.name }), items });
 }
 
 async function createSpace(workspace) {
-  const answer = await ofDialog("New space", "Create space", {}, (values) =>
+  const answer = await ofDialog(t("workspaces.newSpace"), t("workspaces.createSpace"), {}, (values) =>
     change(CREATE, {
       ...values,
       workspaceId: workspace.id,
@@ -73,24 +74,28 @@ async function createSpace(workspace) {
 }
 
 async function renameSpace(space) {
-  const answer = await ofDialog(`Rename ${space.name}`, "Save", space, (values) =>
-    change(UPDATE, {
-      ...values,
-      id: space.id,
-    }),
+  const answer = await ofDialog(
+    t("workspaces.renameTitle", { name: space.name }),
+    t("workspaces.save"),
+    space,
+    (values) =>
+      change(UPDATE, {
+        ...values,
+        id: space.id,
+      }),
   );
   if (answer) await render();
 }
 
 async function deleteSpace(space) {
   const done = await confirmed({
-    title: `Delete ${space.name}?`,
-    text: "All of its tokens are refused from then on, for good. Programs that use them lose access at once.",
+    title: t("workspaces.deleteSpaceTitle", { name: space.name }),
+    text: t("workspaces.deleteSpaceText"),
     typed: space.slug,
-    button: "Delete space",
+    button: t("workspaces.deleteSpace"),
     act: async () => {
       await change(DELETE, { id: space.id });
-      say(`${space.name} was deleted.`);
+      say(t("workspaces.wasDeleted", { name: space.name }));
     },
   });
   if (done) await render();

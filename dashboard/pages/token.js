@@ -1,10 +1,13 @@
 // Everything about one token.
 
+import { t } from "../base/texts.js";
 import { ask } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { render, go } from "../base/router.js";
 import { ago, dateAndAgo } from "../base/time.js";
 import { WORKSPACE, keepWorkspace, may, roleTitle } from "../base/workspace.js";
+import { navigationPath, spaceTokensPath, tokensPath } from "../base/token-paths.js";
+import { icon } from "../parts/icons.js";
 import { actorLinks, actorName } from "../parts/actor.js";
 import { alertBox } from "../parts/alert.js";
 import { auditTable, AUDIT_ROW } from "../parts/audit-table.js";
@@ -39,18 +42,23 @@ export async function tokenPage({ id }) {
   const audit = may(workspace, "audit:read");
   const variables = { id, workspace: workspace.id, usage, audit, refused: REFUSED };
   const more = usage || audit ? await ask(MORE, variables) : {};
-  const back = token.space ? `/space/${token.space.id}/tokens` : `/workspace/${workspace.id}/access-tokens`;
+  const back = token.space ? spaceTokensPath(token.space) : tokensPath(workspace);
   return {
     title: token.name,
     heading: [token.name, " ", statusBadge(token.status)],
     lead: h(
       "p",
       { class: "crumb" },
-      h("a", { href: back }, "← ", token.space ? `Tokens of ${token.space.name}` : "Access tokens"),
+      h(
+        "a",
+        { href: back },
+        "← ",
+        token.space ? t("tokens.titleOfSpace", { name: token.space.name }) : t("tokens.title"),
+      ),
     ),
     workspace,
     space: token.space,
-    current: token.space ? "spaces" : "access-tokens",
+    current: token.space ? "space" : navigationPath(workspace),
     actions: buttons(workspace, token),
     body: [
       refusalNotice(more.workspace?.refused.nodes[0], token),
@@ -68,10 +76,10 @@ function buttons(workspace, token) {
   const done = async () => {
     // A deleted token has no page any more.
     const { token: still } = await ask("query ($id: ID!) { token(id: $id) { id } }", { id: token.id });
-    await (still ? render() : go(`/workspace/${workspace.id}/access-tokens`));
+    await (still ? render() : go(tokensPath(workspace)));
   };
-  return tokenActions(workspace, token, done).map(({ label, act, danger }) =>
-    h("button", { type: "button", class: danger ? "danger-text" : null, onclick: act }, label),
+  return tokenActions(workspace, token, done).map(({ label, icon: sign, act, danger }) =>
+    h("button", { type: "button", class: danger ? "danger-text" : null, onclick: act }, icon(sign), label),
   );
 }
 
@@ -79,20 +87,21 @@ function situation(workspace, token) {
   const { status, revokedAt, revokedReason, disabledAt, expiresAt, graceEndsAt } = token;
   if (status === "REVOKED")
     return alertBox("info", [
-      "Revoked ",
+      t("tokens.revokedWhen"),
       ago(revokedAt),
       revokedReason ? ` (${revokedReason})` : null,
-      ". Every request with it is refused.",
+      t("tokens.revokedConsequence"),
     ]);
   if (status === "DISABLED")
-    return alertBox("warning", ["Disabled ", ago(disabledAt), ". Requests with it are refused until it is enabled."]);
+    return alertBox("warning", [t("tokens.disabledWhen"), ago(disabledAt), t("tokens.disabledConsequence")]);
   if (status === "EXPIRED") {
-    const end = wasReplaced(token) ? ["Replaced, ended ", ago(graceEndsAt)] : ["Expired ", ago(expiresAt)];
-    const too = disabledAt ? [" It was disabled as well, ", ago(disabledAt), "."] : null;
-    return alertBox("warning", [end, ". Requests with it are refused.", too]);
+    const end = wasReplaced(token)
+      ? [t("tokens.replacedWhen"), ago(graceEndsAt)]
+      : [t("tokens.expiredWhen"), ago(expiresAt)];
+    const too = disabledAt ? [t("tokens.alsoDisabledWhen"), ago(disabledAt), "."] : null;
+    return alertBox("warning", [end, t("tokens.expiredConsequence"), too]);
   }
-  if (workspace.suspendedAt)
-    return alertBox("warning", "This workspace is suspended: none of its tokens are accepted.");
+  if (workspace.suspendedAt) return alertBox("warning", t("tokens.suspended"));
   return null;
 }
 
@@ -100,37 +109,41 @@ function facts(workspace, token) {
   const rows = [
     [nameWord(workspace), token.name],
     [shownWord(workspace), shownCode(workspace, token)],
-    ["Token id", h("code", { class: "breakable" }, token.displayId)],
-    ["Description", token.description || "None"],
+    [t("tokens.displayId"), h("code", { class: "breakable" }, token.displayId)],
+    [t("tokens.description"), token.description || t("tokens.noDescription")],
     [
-      "Belongs to",
+      t("tokens.belongsTo"),
       token.space ? h("a", { href: `/space/${token.space.id}/tokens` }, token.space.name) : workspace.name,
     ],
-    ["Environment", environmentBadge(token.environment)],
-    ["Created", [dateAndAgo(token.createdAt), " by ", actorName(token.createdBy)]],
-    ["Activity", actorLinks(workspace, token)],
-    token.externalId ? ["External id", h("code", { class: "breakable" }, token.externalId)] : null,
+    [t("tokens.environment"), environmentBadge(token.environment)],
+    [t("tokens.createdColumn"), [dateAndAgo(token.createdAt), t("tokens.by"), actorName(token.createdBy)]],
+    [t("tokens.links"), actorLinks(workspace, token)],
+    token.externalId ? [t("tokens.externalId"), h("code", { class: "breakable" }, token.externalId)] : null,
     Object.keys(token.metadata).length
-      ? ["Metadata", h("code", { class: "breakable" }, JSON.stringify(token.metadata))]
+      ? [t("tokens.metadata"), h("code", { class: "breakable" }, JSON.stringify(token.metadata))]
       : null,
-    token.importedFrom ? ["Imported", ["As ", h("code", {}, token.importedFrom), "; rotate it to replace it"]] : null,
-    ["Expires", dateAndAgo(token.expiresAt, "Not specified")],
+    token.importedFrom
+      ? [t("tokens.imported"), [t("tokens.as"), h("code", {}, token.importedFrom), t("tokens.rotateItToReplaceIt")]]
+      : null,
+    [t("tokens.expires"), dateAndAgo(token.expiresAt, t("tokens.notSpecified"))],
     token.graceEndsAt
-      ? [wasReplaced(token) ? "Rotation ended it" : "Rotation ends it", dateAndAgo(token.graceEndsAt)]
+      ? [wasReplaced(token) ? t("tokens.rotationEndedIt") : t("tokens.rotationEndsIt"), dateAndAgo(token.graceEndsAt)]
       : null,
     [
-      "Last used",
-      token.lastUsedAt ? [ago(token.lastUsedAt), token.lastUsedIp ? ` from ${token.lastUsedIp}` : null] : "Never",
+      t("tokens.lastUsed"),
+      token.lastUsedAt
+        ? [ago(token.lastUsedAt), token.lastUsedIp ? t("tokens.from", { lastUsedIp: token.lastUsedIp }) : null]
+        : t("tokens.never"),
     ],
-    token.disabledAt ? ["Disabled", dateAndAgo(token.disabledAt)] : null,
+    token.disabledAt ? [t("tokens.disabled"), dateAndAgo(token.disabledAt)] : null,
     token.revokedAt
-      ? ["Revoked", [dateAndAgo(token.revokedAt), token.revokedReason ? `: ${token.revokedReason}` : null]]
+      ? [t("tokens.revoked"), [dateAndAgo(token.revokedAt), token.revokedReason ? `: ${token.revokedReason}` : null]]
       : null,
-    token.rotatedFrom ? ["Replaces", other(workspace, token.rotatedFrom)] : null,
-    token.rotatedTo ? ["Replaced by", other(workspace, token.rotatedTo)] : null,
+    token.rotatedFrom ? [t("tokens.replaces"), other(workspace, token.rotatedFrom)] : null,
+    token.rotatedTo ? [t("tokens.replacedBy"), other(workspace, token.rotatedTo)] : null,
   ];
   const pairs = rows.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
-  return section("About this token", h("dl", { class: "facts" }, pairs));
+  return section(t("tokens.facts"), h("dl", { class: "facts" }, pairs));
 }
 
 function other(workspace, token) {
@@ -140,7 +153,7 @@ function other(workspace, token) {
 function scopes(workspace, token, more) {
   const described = new Map(workspace.product.scopes.map((one) => [one.name, one.description]));
   const given = token.role
-    ? `The role ${roleTitle(workspace, token.role)}`
+    ? t("tokens.theRole", { role: roleTitle(workspace, token.role) })
     : token.grants.map((one) => h("code", { class: "grant" }, one));
   const list = token.scopes.length
     ? h(
@@ -150,29 +163,25 @@ function scopes(workspace, token, more) {
           h("li", {}, h("code", {}, name), h("span", { class: "quiet" }, ` ${described.get(name) ?? ""}`)),
         ),
       )
-    : h("p", {}, "Nothing: the workspace's plan, policy or roles leave it no scope now.");
+    : h("p", {}, t("tokens.allowsNothing"));
   return section(
-    "What it may do",
-    h("p", {}, h("strong", {}, "Granted: "), given),
-    h("p", {}, h("strong", {}, token.status === "ACTIVE" ? "Which now comes to:" : "Which would come to:")),
+    t("tokens.permissions"),
+    h("p", {}, h("strong", {}, t("tokens.granted")), given),
+    h("p", {}, h("strong", {}, token.status === "ACTIVE" ? t("tokens.allows") : t("tokens.wouldAllow"))),
     list,
     more && token.status !== "REVOKED" ? unusedScopes(workspace, token, more.unusedScopes, UNUSED_DAYS) : null,
   );
 }
 
 function usageSection({ usage }) {
-  return section("Usage", dayChart(`Requests by day, the last ${DAYS} days`, withQuietDays(usage, DAYS)));
+  return section(t("tokens.usage"), dayChart(t("tokens.requestsByDay", { days: DAYS }), withQuietDays(usage, DAYS)));
 }
 
 function auditSection(events, workspace, id) {
-  const all = h(
-    "p",
-    {},
-    h("a", { href: `/workspace/${workspace.id}/audit-log?target=${id}` }, "All of it in the audit log"),
-  );
+  const all = h("p", {}, h("a", { href: `/workspace/${workspace.id}/audit-log?target=${id}` }, t("tokens.wholeTrail")));
   return section(
-    "Audit trail",
-    events.length ? auditTable(workspace, events, "Audit trail of this token") : h("p", {}, "Nothing yet."),
+    t("tokens.trail"),
+    events.length ? auditTable(workspace, events, t("tokens.trailCaption")) : h("p", {}, t("tokens.nothingYet")),
     all,
   );
 }

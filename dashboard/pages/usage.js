@@ -1,5 +1,6 @@
 // Usage of a workspace: requests by token, tokens that nobody uses, export.
 
+import { t } from "../base/texts.js";
 import { ask } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { csv } from "../base/download.js";
@@ -33,9 +34,9 @@ const HEAD = ["token_id", "name", "day_utc", "allowed", "denied", "rate_limited"
 export async function usagePage({ id }, query) {
   const workspace = await loadWorkspace(id);
   if (!workspace) return missingPage();
-  const view = { title: "Usage", workspace, current: "usage" };
+  const view = { title: t("usage.usage"), workspace, current: "usage" };
   if (!may(workspace, "usage:read") || !may(workspace, "tokens:read")) {
-    return { ...view, body: alertBox("info", "Your role does not include seeing usage.") };
+    return { ...view, body: alertBox("info", t("usage.mayNotRead")) };
   }
   const days = SPANS.find((one) => String(one) === query.get("days")) ?? 30;
   const { busy, inactive } = (await ask(USAGE, { id, days })).workspace;
@@ -45,14 +46,14 @@ export async function usagePage({ id }, query) {
     .sort((a, b) => total(b) - total(a));
   const span = selectField({
     name: "days",
-    label: "Span",
-    options: SPANS.map((one) => [String(one), `The last ${one} days`]),
+    label: t("usage.span"),
+    options: SPANS.map((one) => [String(one), t("usage.theLastDays", { one })]),
     value: String(days),
     onchange: (event) => go(`/workspace/${id}/usage?days=${event.target.value}`),
   });
   return {
     ...view,
-    actions: [h("button", { type: "button", onclick: () => exportUsage(workspace, days) }, "Export as CSV")],
+    actions: [h("button", { type: "button", onclick: () => exportUsage(workspace, days) }, t("usage.exportAsCsv"))],
     body: [
       h("div", { class: "toolbar" }, h("div", { class: "filters" }, span)),
       requests(rows, days),
@@ -62,16 +63,12 @@ export async function usagePage({ id }, query) {
 }
 
 function requests(rows, days) {
-  if (!rows.length)
-    return empty(
-      "No requests yet",
-      `No token made a request in the last ${days} days. Counts arrive a few seconds after a request.`,
-    );
+  if (!rows.length) return empty(t("usage.noRequestsYet"), t("usage.noRequestsText", { days }));
   return h(
     "section",
     {},
-    h("h2", {}, "Requests by token"),
-    rowChart(`Requests in the last ${days} days, the ${BUSY} tokens used last`, rows),
+    h("h2", {}, t("usage.byToken")),
+    rowChart(t("usage.requestsInTheLastDays", { days, busy: BUSY }), rows),
   );
 }
 
@@ -79,19 +76,17 @@ function quiet({ nodes, pageInfo }, days, workspace) {
   const columns = [
     { title: nameWord(workspace), cell: (one) => h("a", { href: `/token/${one.id}` }, one.name) },
     { title: shownWord(workspace), cell: (one) => shownCode(workspace, one) },
-    { title: "Last used", cell: (one) => ago(one.lastUsedAt) },
-    { title: "Created", cell: (one) => ago(one.createdAt) },
+    { title: t("usage.lastUsed"), cell: (one) => ago(one.lastUsedAt) },
+    { title: t("usage.created"), cell: (one) => ago(one.createdAt) },
   ];
-  const caption = `Active tokens without use in ${days} days`;
-  const text = "A token that nobody uses is a risk without a benefit. Ask its owner, then revoke it.";
+  const caption = t("usage.inactiveCaption", { days });
+  const text = t("usage.inactiveText");
   const href = `/workspace/${workspace.id}/access-tokens?use=unused.${days}&status=ACTIVE`;
-  const more = pageInfo.hasNextPage
-    ? h("p", {}, "There are more: ", h("a", { href }, "see them in the list of tokens"))
-    : null;
+  const more = pageInfo.hasNextPage ? h("p", {}, t("usage.more"), h("a", { href }, t("usage.moreLink"))) : null;
   const rows = nodes.length
     ? [h("p", {}, text), table({ caption, columns, rows: nodes }), more]
-    : h("p", {}, `None: every active token was used, or made, in the last ${days} days.`);
-  return h("section", {}, h("h2", {}, "Inactive tokens"), rows);
+    : h("p", {}, t("usage.inactiveNone", { days }));
+  return h("section", {}, h("h2", {}, t("usage.inactive")), rows);
 }
 
 function summed(token) {
@@ -121,7 +116,7 @@ function exportUsage(workspace, days) {
   };
   const file = `usage-${workspace.slug}.csv`;
   return exportPages({
-    title: "Export usage",
+    title: t("usage.exportUsage"),
     file,
     type: "text/csv",
     noun: ["row", "rows"],

@@ -1,5 +1,6 @@
 // An e-mail address, and whether it is known to be that person's.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 
 /** The address with a mark where it is unproven; the id where there is none. one: { email, emailProven, userId, id } */
@@ -11,6 +12,6 @@ export function address(one) {
 
 /** What stands behind an address that nothing proves. */
 export function unprovenMark() {
-  const title = "This address was entered, and nothing proves that it is theirs.";
+  const title = t("people.unprovenTitle");
   return h("span", { class: "quiet", title }, " (unproven)");
 }

@@ -1,10 +1,11 @@
 // What went wrong, where it happened, in words, with what to do.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 
 /** A box with a message; actions are buttons or links. kind: "error", "warning", "info". */
 export function alertBox(kind, text, ...actions) {
-  const label = { error: "Error", warning: "Attention", info: "Note" }[kind];
+  const label = { error: t("shared.error"), warning: t("shared.attention"), info: t("shared.note") }[kind];
   const role = kind === "error" ? "alert" : null;
   return h(
     "div",
@@ -17,11 +18,11 @@ export function alertBox(kind, text, ...actions) {
 /** An error's box. */
 export function errorBox(error, ...actions) {
   if (error.kind === undefined) console.error(error.message);
-  const text = error.kind === undefined ? "Something went wrong in this page. Reload it and try again." : error.message;
+  const text = error.kind === undefined ? t("shared.fault") : error.message;
   return alertBox("error", text, ...actions, successor(error));
 }
 
 function successor(error) {
   const id = error.facts?.successorId;
-  return id ? h("a", { href: `/token/${id}` }, "Open its successor") : null;
+  return id ? h("a", { href: `/token/${id}` }, t("shared.successor")) : null;
 }

@@ -1,5 +1,6 @@
 // Audit events as a table: when, who, what, on what, from where, and what changed.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { exactText, ago } from "../base/time.js";
 import { actorCell } from "./actor.js";
@@ -27,13 +28,13 @@ export function actionCalled(name) {
 /** The table, newest first. */
 export function auditTable(workspace, events, caption) {
   const columns = [
-    { title: "When", cell: (one) => ago(one.createdAt) },
-    { title: "What", cell: what },
-    { title: "Outcome", cell: (one) => OUTCOMES[one.outcome] ?? one.outcome },
-    { title: "Who", cell: (one) => [actorCell(one.actor), credential(one)] },
-    { title: "On", cell: (one) => target(one) },
-    { title: "From", cell: (one) => one.ip || "–" },
-    { title: "Details", cell: (one) => details(workspace, one) },
+    { title: t("audit.when"), cell: (one) => ago(one.createdAt) },
+    { title: t("audit.what"), cell: what },
+    { title: t("audit.outcome"), cell: (one) => OUTCOMES[one.outcome] ?? one.outcome },
+    { title: t("audit.who"), cell: (one) => [actorCell(one.actor), credential(one)] },
+    { title: t("audit.on"), cell: (one) => target(one) },
+    { title: t("audit.from"), cell: (one) => one.ip || "–" },
+    { title: t("audit.details"), cell: (one) => details(workspace, one) },
   ];
   return table({ caption, columns, rows: events });
 }
@@ -58,10 +59,10 @@ function target({ targetId: id, targetName: name }) {
 function details(workspace, one) {
   const lines = [
     ...changes(workspace, one),
-    `At: ${exactText(one.createdAt)}`,
-    `Number ${one.sequence} in this workspace's log`,
-    one.userAgent ? `With: ${one.userAgent}` : null,
-    one.requestId ? `Request: ${one.requestId}` : null,
+    t("audit.at", { time: exactText(one.createdAt) }),
+    t("audit.numberInThisWorkspacesLog", { sequence: one.sequence }),
+    one.userAgent ? t("audit.with", { userAgent: one.userAgent }) : null,
+    one.requestId ? t("audit.request", { requestId: one.requestId }) : null,
   ];
   const list = h(
     "ul",
@@ -71,7 +72,11 @@ function details(workspace, one) {
   return h(
     "details",
     {},
-    h("summary", { "aria-label": `Details of ${actionName(one.action)}, number ${one.sequence}` }, "Show"),
+    h(
+      "summary",
+      { "aria-label": t("audit.detailsOfNumber", { value: actionName(one.action), sequence: one.sequence }) },
+      t("audit.show"),
+    ),
     list,
   );
 }

@@ -1,5 +1,6 @@
 // Charts as SVG in a few lines: patterns besides colours, and the numbers in a table behind.
 
+import { t } from "../base/texts.js";
 import { freshId, h, svg } from "../base/dom.js";
 import { table } from "./table.js";
 
@@ -10,14 +11,29 @@ const HEIGHT = 180;
 const LEFT = 44;
 const FOOT = 22;
 export const SERIES = [
-  { key: "allowed", title: "Allowed" },
-  { key: "denied", title: "Denied" },
-  { key: "rateLimited", title: "Limited" },
+  {
+    key: "allowed",
+    get title() {
+      return t("usage.allowed");
+    },
+  },
+  {
+    key: "denied",
+    get title() {
+      return t("usage.denied");
+    },
+  },
+  {
+    key: "rateLimited",
+    get title() {
+      return t("usage.limited");
+    },
+  },
 ];
 
 /** Stacked columns by day. days are { day, allowed, denied, rateLimited }, oldest first, without holes. */
 export function dayChart(title, days) {
-  if (!days.some((day) => total(day) > 0)) return h("p", {}, `${title}: none yet.`);
+  if (!days.some((day) => total(day) > 0)) return h("p", {}, t("usage.noneYet", { title }));
   const top = niceTop(Math.max(1, ...days.map(total)));
   // Drawn as wide as it is shown, so that its words stay readable on a phone.
   const whole = Math.max(WIDTH_MIN, Math.min(WIDTH_MAX, document.documentElement.clientWidth - MARGINS));
@@ -42,7 +58,10 @@ export function dayChart(title, days) {
     svg("text", { x: whole, y: HEIGHT - 4, "text-anchor": "end" }, days.at(-1).day),
   ];
   const sum = (key) => days.reduce((all, day) => all + day[key], 0);
-  const name = `${title}: ${SERIES.map(({ key, title: word }) => `${sum(key)} ${word.toLowerCase()}`).join(", ")}`;
+  const name = t("usage.chartName", {
+    title,
+    names: SERIES.map(({ key, title: word }) => `${sum(key)} ${word.toLowerCase()}`).join(", "),
+  });
   const picture = svg(
     "svg",
     { viewBox: `0 0 ${whole} ${HEIGHT}`, role: "img", "aria-label": name, class: "chart" },
@@ -70,7 +89,7 @@ export function rowChart(title, rows) {
     return h("li", {}, h("a", { href: row.href }, row.label), picture, h("span", {}, total(row).toLocaleString()));
   });
   const shared = svg("svg", { width: 0, height: 0, "aria-hidden": "true", class: "patterns" }, patterns());
-  const columns = [{ title: "Token", cell: (row) => row.label }, ...numberColumns()];
+  const columns = [{ title: t("usage.tokenColumn"), cell: (row) => row.label }, ...numberColumns()];
   return figure(title, [shared, h("ol", { class: "bars" }, bars)], table({ caption: title, columns, rows }));
 }
 
@@ -101,13 +120,17 @@ function figure(title, picture, behind) {
       word,
     ),
   );
-  const details = h("details", {}, h("summary", {}, "Show the numbers"), behind);
+  const details = h("details", {}, h("summary", {}, t("usage.showTheNumbers")), behind);
   return h("figure", {}, h("figcaption", {}, title, h("ul", { class: "legend" }, legend)), picture, details);
 }
 
 function dayTable(title, days) {
   const rows = days.filter((day) => total(day) > 0).reverse();
-  return table({ caption: title, columns: [{ title: "Day (UTC)", cell: (day) => day.day }, ...numberColumns()], rows });
+  return table({
+    caption: title,
+    columns: [{ title: t("usage.dayUtc"), cell: (day) => day.day }, ...numberColumns()],
+    rows,
+  });
 }
 
 function numberColumns() {

@@ -1,5 +1,6 @@
 // The Columns button: which columns a table shows. The choice stays in this browser.
 
+import { t } from "../base/texts.js";
 import { choose, chosen } from "../base/choices.js";
 import { freshId, h } from "../base/dom.js";
 
@@ -27,8 +28,8 @@ export function columnsButton(name, columns, changed) {
         h("label", { for: box }, one.title),
       );
     });
-  const panel = h("fieldset", { class: "panel" }, h("legend", { class: "unseen" }, "Columns to show"), boxes);
-  const details = h("details", { class: "drop", id }, h("summary", { class: "button" }, "Columns"), panel);
+  const panel = h("fieldset", { class: "panel" }, h("legend", { class: "unseen" }, t("tokens.columnsToShow")), boxes);
+  const details = h("details", { class: "drop", id }, h("summary", { class: "button" }, t("tokens.columns")), panel);
   details.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !details.open) return;
     details.open = false;

@@ -1,5 +1,6 @@
 // "Are you sure?" with the consequence, and where it matters a word to type.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { openDialog } from "./dialog.js";
 import { setFieldError, textField } from "./field.js";
@@ -13,11 +14,13 @@ export async function confirmed({ title, text, button, act, typed, fields = [], 
   const dialog = openDialog({
     title,
     content: (close) => {
-      const typing = typed ? textField({ name: "typed", label: `Type ${typed} to confirm`, required: true }) : null;
+      const typing = typed
+        ? textField({ name: "typed", label: t("shared.typeToConfirm", { typed }), required: true })
+        : null;
       const cancel = () => close(false);
       const send = async (values, element) => {
         if (typed && values.typed.trim() !== typed) {
-          setFieldError(element, "typed", `This is not ${typed}.`);
+          setFieldError(element, "typed", t("shared.typedWrong", { typed }));
           element.elements.typed.focus();
           return;
         }

@@ -1,5 +1,6 @@
 // Copying to the clipboard, and saying whether it worked.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { say } from "./notice.js";
 
@@ -13,7 +14,7 @@ export function copyButton({ label, text, copied, failed, ...attributes }) {
       failed?.();
       return;
     }
-    button.textContent = "Copied ✓";
+    button.textContent = t("tokens.copiedButton");
     copied?.();
   };
   return h("button", { type: "button", onclick, ...attributes }, label);
@@ -23,8 +24,8 @@ export function copyButton({ label, text, copied, failed, ...attributes }) {
 export async function copyText(text, what) {
   try {
     await navigator.clipboard.writeText(text);
-    say(`${what} copied.`);
+    say(t("tokens.copied", { what }));
   } catch {
-    say("The browser did not allow copying.");
+    say(t("tokens.copyRefused"));
   }
 }

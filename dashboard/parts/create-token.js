@@ -1,5 +1,6 @@
 // The create dialog: name, expiry, description, where it belongs, scopes or a role; then the secret, once.
 
+import { t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { openDialog } from "./dialog.js";
@@ -9,7 +10,6 @@ import { form } from "./form.js";
 import { rolePicker } from "./role-picker.js";
 import { scopePicker } from "./scope-picker.js";
 import { showSecret } from "./secret-dialog.js";
-import { copyable } from "./shown-part.js";
 import { spaceField } from "./space-field.js";
 import { aboutFields } from "./token-form.js";
 
@@ -18,9 +18,9 @@ const CREATE = `mutation ($input: CreateTokenInput!) { answer: createToken(input
 
 /** Why nobody can create a token here now, in words; null when one can. */
 export function whyNoTokens(workspace) {
-  if (workspace.suspendedAt) return "This workspace is suspended: none of its tokens are accepted.";
-  if (workspace.plan === null) return "This workspace's plan is no longer offered, so nothing can be granted.";
-  if (workspace.plan.maxTokens === 0) return `Tokens are not part of the ${workspace.plan.title} plan.`;
+  if (workspace.suspendedAt) return t("tokens.suspended");
+  if (workspace.plan === null) return t("tokens.planGone");
+  if (workspace.plan.maxTokens === 0) return t("tokens.planWithout", { title: workspace.plan.title });
   return null;
 }
 
@@ -30,17 +30,17 @@ export function whyNoTokens(workspace) {
  */
 export async function createToken(workspace, { space = null, spaces = null } = {}) {
   const dialog = openDialog({
-    title: space ? `New token for ${space.name}` : `New token for ${workspace.name}`,
+    title: space ? t("tokens.createTitle", { name: space.name }) : t("tokens.createTitle", { name: workspace.name }),
     wide: true,
     content: (close) => createForm(workspace, space, spaces, close),
   });
   const answer = await dialog.closed;
   if (!answer) return undefined;
   await showSecret({
-    title: `${answer.token.name} is ready`,
+    title: t("tokens.created", { name: answer.token.name }),
     secret: answer.secret,
-    what: "token",
-    next: usageHint(workspace, answer.token),
+    what: workspace.product.presentation.token,
+    workspace,
   });
   return answer.token;
 }
@@ -50,14 +50,15 @@ function createForm(workspace, space, spaces, close) {
   const picker = product.tokenRoles.length ? rolePicker(workspace) : scopePicker(workspace);
   const expiry = expiryField(policy);
   return form({
+    beside: picker.summary,
     fields: [
-      aboutFields(workspace, expiry.element, { hint: "Say which program uses it: one token for each." }),
+      aboutFields(workspace, expiry.element, { hint: t("tokens.nameHint") }),
       spaces ? spaceField(workspace, spaces) : null,
       product.environments.length > 1 ? environmentField(product) : null,
       picker.element,
     ],
-    submit: "Create token",
-    uncertain: "It may have been created: look at the list before you try again.",
+    submit: t("tokens.createSubmit"),
+    uncertain: t("tokens.maybeCreated"),
     cancel: () => close(undefined),
     send: async (values) => {
       const where = space?.id ?? values.space;
@@ -75,16 +76,11 @@ function createForm(workspace, space, spaces, close) {
 }
 
 function environmentField(product) {
-  const hints = { live: "For production.", test: "For trying things out; refused in production." };
+  const hints = { live: t("tokens.environmentLive"), test: t("tokens.environmentTest") };
   const options = product.environments.map((one) => ({
     value: one,
-    label: one === "live" ? "Live" : "Test",
-    hint: `${hints[one]} Begins with ${product.secretPrefix}_${one}_`,
+    label: one === "live" ? t("tokens.live") : t("tokens.test"),
+    hint: t("tokens.beginsWith", { value: hints[one], secretPrefix: product.secretPrefix, one }),
   }));
-  return radioField({ name: "environment", label: "Environment", options, value: options[0].value });
-}
-
-function usageHint(workspace, token) {
-  const line = `Authorization: Bearer ${copyable(workspace, token)}…`;
-  return h("p", {}, "Programs send it in a header: ", h("code", {}, line));
+  return radioField({ name: "environment", label: t("tokens.environment"), options, value: options[0].value });
 }

@@ -1,5 +1,6 @@
 // The end of a workspace: for its owners, after typing its slug.
 
+import { t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { go } from "../base/router.js";
@@ -17,23 +18,18 @@ export function deleteSection(workspace) {
   const button = h(
     "button",
     { type: "button", class: "danger", onclick: () => deleteWorkspace(workspace) },
-    "Delete workspace",
+    t("workspaces.deleteWorkspace"),
   );
-  const text =
-    "All tokens of the workspace and its spaces are refused from then on, and its members lose access, for good.";
-  return h("section", {}, h("h2", {}, "Delete this workspace"), h("p", {}, text), button);
+  const text = t("workspaces.deleteAbout");
+  return h("section", {}, h("h2", {}, t("workspaces.deleteTitle")), h("p", {}, text), button);
 }
 
 async function deleteWorkspace(workspace) {
   const done = await confirmed({
-    title: `Delete ${workspace.name}?`,
-    text: [
-      "All of its tokens, those of its spaces too, are refused from then on: " +
-        "programs that use them lose access at once.",
-      "Members lose access and keep their accounts. This cannot be undone.",
-    ],
+    title: t("workspaces.deleteSpaceTitle", { name: workspace.name }),
+    text: [t("workspaces.deleteText"), t("workspaces.deleteMembers")],
     typed: workspace.slug,
-    button: "Delete workspace",
+    button: t("workspaces.deleteWorkspace"),
     act: async () => {
       await change(DELETE, { id: workspace.id });
     },
@@ -41,5 +37,5 @@ async function deleteWorkspace(workspace) {
   if (!done) return;
   forgetWorkspaces();
   await go("/");
-  say(`${workspace.name} was deleted.`);
+  say(t("workspaces.wasDeleted", { name: workspace.name }));
 }

@@ -1,5 +1,6 @@
 // Modal dialogs: the browser's own <dialog>, with a name, a way out, and the focus given back.
 
+import { t } from "../base/texts.js";
 import { freshId, h } from "../base/dom.js";
 import { focused, putOnTop } from "../base/surroundings.js";
 
@@ -26,7 +27,11 @@ export function openDialog({ title, content, wide = false, mayClose = () => true
   const leave = () => {
     if (dismissable && mayClose()) close(undefined);
   };
-  const cross = h("button", { type: "button", class: "plain cross", "aria-label": "Close", onclick: leave }, "✕");
+  const cross = h(
+    "button",
+    { type: "button", class: "plain cross", "aria-label": t("shared.close"), onclick: leave },
+    "✕",
+  );
   const head = h("div", { class: "dialog-head" }, h("h2", { id, tabindex: "-1" }, title), dismissable ? cross : null);
   element.append(head, h("div", { class: "dialog-body" }, content(close)));
   element.addEventListener("keydown", (event) => {

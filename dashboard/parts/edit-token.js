@@ -1,5 +1,6 @@
 // Editing a token: what it is called, when it ends, what it is for and what it may do.
 
+import { t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { openDialog } from "./dialog.js";
 import { expiryField } from "./expiry.js";
@@ -15,7 +16,7 @@ export const UPDATE = `mutation ($input: UpdateTokenInput!) { answer: updateToke
 /** Open the dialog. Resolves to true when something was changed. */
 export async function editToken(workspace, token) {
   const dialog = openDialog({
-    title: `Edit ${token.name}`,
+    title: t("tokens.editTitle", { name: token.name }),
     wide: true,
     content: (close) => {
       const { grantKind, tokenRoles } = workspace.product;
@@ -23,12 +24,13 @@ export async function editToken(workspace, token) {
       const picker = holdsRole ? rolePicker(workspace, token.grants) : scopePicker(workspace, token.grants);
       const expiry = expiryField(workspace.policy, token.expiresAt);
       return form({
+        beside: picker.summary,
         fields: [aboutFields(workspace, expiry.element, token), picker.element],
-        submit: "Save changes",
+        submit: t("tokens.saveChanges"),
         cancel: () => close(false),
         send: async (values) => {
           await change(UPDATE, { id: token.id, ...changes(token, values, picker.grants(), expiry.asked()) });
-          say(`${values.name} was changed.`);
+          say(t("tokens.changed", { name: values.name }));
           close(true);
         },
       });

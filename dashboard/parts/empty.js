@@ -2,13 +2,16 @@
 
 import { h } from "../base/dom.js";
 
-/** A title, paragraphs, and what to do. */
+/** A title, paragraphs, and what to do: buttons and links, or { sign } for an icon above the title. */
 export function empty(title, texts, ...actions) {
+  const sign = actions.find((one) => one?.sign)?.sign;
+  const buttons = actions.filter((one) => one && !one.sign);
   return h(
     "section",
     { class: "empty" },
+    sign,
     h("h2", {}, title),
     [texts].flat().map((text) => (typeof text === "string" ? h("p", {}, text) : text)),
-    actions.length ? h("div", { class: "actions" }, actions) : null,
+    buttons.length ? h("div", { class: "actions" }, buttons) : null,
   );
 }

@@ -1,5 +1,6 @@
 // When a token ends: a choice of lengths that the workspace's policy allows, or a date.
 
+import { t } from "../base/texts.js";
 import { fill, h } from "../base/dom.js";
 import { DAY, exactText } from "../base/time.js";
 import { selectField, textField } from "./field.js";
@@ -17,18 +18,18 @@ export function expiryField(policy, present) {
   const mayBeNever = !policy.expiryRequired && policy.maxLifetimeSeconds === null;
   const lengths = LENGTHS.filter((days) => days * DAY <= longest);
   const options = [
-    ...(present === undefined ? [] : [["keep", "As it is"]]),
-    ...lengths.map((days) => [String(days * DAY), `${days} days from now`]),
-    ...(lengths.length ? [] : [[String(longest), "The longest the policy allows"]]),
-    ["date", "On a date…"],
-    ...(mayBeNever ? [["never", "Never"]] : []),
+    ...(present === undefined ? [] : [["keep", t("tokens.unchanged")]]),
+    ...lengths.map((days) => [String(days * DAY), t("tokens.daysFromNow", { days })]),
+    ...(lengths.length ? [] : [[String(longest), t("tokens.longestLifetime")]]),
+    ["date", t("tokens.onADate")],
+    ...(mayBeNever ? [["never", t("tokens.never")]] : []),
   ];
   const value = present === undefined ? startValue(policy, lengths, longest) : "keep";
-  if (!options.some(([one]) => one === value)) options.unshift([value, "The policy's default"]);
+  if (!options.some(([one]) => one === value)) options.unshift([value, t("tokens.policyDefault")]);
   const words = h("p", { class: "hint", role: "status" });
-  const field = selectField({ name: "expiry", label: "Expiry date", options, value, required: !mayBeNever });
+  const field = selectField({ name: "expiry", label: t("tokens.expiryDate"), options, value, required: !mayBeNever });
   const max = longest === Infinity ? undefined : localDay(longest);
-  const date = textField({ name: "expiryDate", label: "Last day", type: "date", min: localDay(0), max });
+  const date = textField({ name: "expiryDate", label: t("tokens.lastDay"), type: "date", min: localDay(0), max });
   const control = field.querySelector("select");
   const day = date.querySelector("input");
 
@@ -54,8 +55,8 @@ export function expiryField(policy, present) {
 
 function endText({ expiresIn, expiresAt }) {
   const end = expiresIn ? new Date(Date.now() + expiresIn * 1000).toISOString() : expiresAt;
-  if (end === null) return "It never expires. A date is safer.";
-  return end ? `Expires ${exactText(end)}.` : "Choose the last day.";
+  if (end === null) return t("tokens.neverExpires");
+  return end ? t("tokens.expiresAt", { time: exactText(end) }) : t("tokens.chooseTheLastDay");
 }
 
 function startValue(policy, lengths, longest) {

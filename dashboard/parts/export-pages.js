@@ -1,5 +1,6 @@
 // A long list as a file: read page by page to its end, however long, with a way to stop.
 
+import { t } from "../base/texts.js";
 import { download } from "../base/download.js";
 import { fill, h } from "../base/dom.js";
 import { errorBox } from "./alert.js";
@@ -15,23 +16,23 @@ export async function exportPages({ title, file, type, noun, read, head = "" }) 
   let count = 0;
   let open = true;
   const counted = () => `${count.toLocaleString()} ${noun[count === 1 ? 0 : 1]}`;
-  const status = h("p", { role: "status" }, "Reading…");
+  const status = h("p", { role: "status" }, t("shared.reading"));
   const problem = h("div", {});
   const save = (complete) => {
     open = false;
     dialog.close();
     download(file, type, parts);
-    say(complete ? `${counted()} saved: all of them.` : `${counted()} saved: the newest, not all of them.`);
+    say(complete ? t("shared.exportedAll", { value: counted() }) : t("shared.exportedSome", { value: counted() }));
   };
-  const stop = h("button", { type: "button", onclick: () => save(false) }, "Stop, and save what was read");
+  const stop = h("button", { type: "button", onclick: () => save(false) }, t("shared.exportStop"));
   const dialog = openDialog({ title, content: () => [status, problem, h("div", { class: "actions" }, stop)] });
   dialog.closed.then(() => (open = false));
   try {
-    for (let after = null, more = true; more && open; ) {
+    for (let after = null, more = true; more && open;) {
       const page = await read(after);
       parts.push(page.text);
       count += page.count;
-      fill(status, `${counted()} read so far…`);
+      fill(status, t("shared.exportRead", { value: counted() }));
       more = page.next !== null;
       after = page.next;
     }

@@ -1,5 +1,6 @@
 // A form that is sent by script: busy while it runs, errors where they belong, and nothing typed is ever lost.
 
+import { t } from "../base/texts.js";
 import { fill, h } from "../base/dom.js";
 import { errorBox } from "./alert.js";
 import { setFieldError } from "./field.js";
@@ -8,16 +9,24 @@ import { setFieldError } from "./field.js";
  * A form. send(values) does the work; what it throws is shown. cancel: a function for a Cancel button.
  * uncertain: what to add when nobody knows whether the server did it.
  */
-export function form({ fields, submit, send, cancel, danger = false, uncertain = "Check before you try again." }) {
+export function form({
+  fields,
+  submit,
+  send,
+  cancel,
+  beside = null,
+  danger = false,
+  uncertain = t("shared.uncertain"),
+}) {
   const problem = h("div", { class: "problem" });
   const button = h("button", { type: "submit", class: danger ? "danger" : "main" }, submit);
-  const back = cancel ? h("button", { type: "button", onclick: cancel }, "Cancel") : null;
+  const back = cancel ? h("button", { type: "button", onclick: cancel }, t("shared.cancel")) : null;
   const element = h(
     "form",
     { method: "post", novalidate: true },
     fields,
     problem,
-    h("div", { class: "actions" }, back, button),
+    h("div", { class: "actions" }, beside, back, button),
   );
   let busy = false;
 
@@ -70,7 +79,7 @@ function showError(element, problem, error, uncertain) {
   if (shown.length && shown.length === faults.size) return;
   if (faults.size) error.message = error.facts.whole;
   if (error.kind === "unreachable") error.message += ` ${uncertain}`;
-  if (error.kind === "unavailable") error.message += " What you entered is kept.";
+  if (error.kind === "unavailable") error.message += t("shared.kept");
   fill(problem, errorBox(error));
   problem.scrollIntoView({ block: "nearest" });
 }
@@ -91,12 +100,12 @@ function check(element) {
 
 /** What is wrong with a control, in our own words: the browser's repeat what was entered, which may be a secret. */
 function words({ validity, type, min, max, maxLength }) {
-  if (validity.valueMissing) return "Fill this in.";
-  if (validity.typeMismatch && type === "email") return "Enter an email address, like ada@example.com.";
-  if (validity.rangeUnderflow) return `Choose ${min} or later.`;
-  if (validity.rangeOverflow) return `Choose ${max} or earlier.`;
-  if (validity.tooLong) return `Use at most ${maxLength} characters.`;
-  return type === "date" ? "Choose a date." : "Enter a valid value.";
+  if (validity.valueMissing) return t("shared.fillThisIn");
+  if (validity.typeMismatch && type === "email") return t("shared.enterAnEmailAddressLike");
+  if (validity.rangeUnderflow) return t("shared.chooseOrLater", { min });
+  if (validity.rangeOverflow) return t("shared.chooseOrEarlier", { max });
+  if (validity.tooLong) return t("shared.useAtMostCharacters", { maxLength });
+  return type === "date" ? t("shared.chooseADate") : t("shared.enterAValidValue");
 }
 
 function focusField(element, name) {

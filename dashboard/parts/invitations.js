@@ -1,5 +1,6 @@
 // Invitations that were not accepted yet, and taking them back.
 
+import { t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { whyNot } from "../base/expand.js";
@@ -25,45 +26,45 @@ export function invitationsSection(workspace, { nodes, pageInfo }, writes) {
   if (!nodes.length) return null;
   const columns = [
     { title: "E-mail", cell: (one) => address(one) },
-    { title: "Name", cell: (one) => one.name },
-    { title: "Role", cell: (one) => roleTitle(workspace, one.role) },
-    { title: "Invited", cell: (one) => [ago(one.createdAt), " by ", actorName(one.invitedBy)] },
-    { title: "Good until", cell: (one) => ago(one.expiresAt) },
-    { title: "Actions", cell: (one) => action(workspace, one), hidden: !writes, class: "narrow-cell" },
+    { title: t("people.name"), cell: (one) => one.name },
+    { title: t("people.role"), cell: (one) => roleTitle(workspace, one.role) },
+    { title: t("people.invited"), cell: (one) => [ago(one.createdAt), t("people.by"), actorName(one.invitedBy)] },
+    { title: t("people.expires"), cell: (one) => ago(one.expiresAt) },
+    { title: t("people.actions"), cell: (one) => action(workspace, one), hidden: !writes, class: "narrow-cell" },
   ];
-  const more = pageInfo.hasNextPage ? h("p", { class: "hint" }, "These are the newest 100.") : null;
+  const more = pageInfo.hasNextPage ? h("p", { class: "hint" }, t("people.theseAreTheNewest100")) : null;
   return h(
     "section",
     {},
-    h("h2", {}, "Invitations not accepted yet"),
-    table({ caption: "Invitations", columns, rows: nodes }),
+    h("h2", {}, t("people.pendingInvitations")),
+    table({ caption: t("people.invitations"), columns, rows: nodes }),
     more,
   );
 }
 
 function action(workspace, one) {
   const above = whyNot(workspace, workspace.roles.find((role) => role.name === one.role)?.scopes ?? []);
-  if (above) return h("span", { class: "quiet" }, "Above your role");
+  if (above) return h("span", { class: "quiet" }, t("people.aboveYours"));
   return h(
     "button",
     {
       type: "button",
       class: "small",
-      "aria-label": `Withdraw the invitation of ${one.email}`,
+      "aria-label": t("people.withdrawNamed", { email: one.email }),
       onclick: () => withdraw(one),
     },
-    "Withdraw",
+    t("people.withdraw"),
   );
 }
 
 async function withdraw(invitation) {
   const done = await confirmed({
-    title: `Withdraw the invitation of ${invitation.email}?`,
-    text: "The code they were given is good for nothing from then on. You can invite them again.",
-    button: "Withdraw invitation",
+    title: t("people.withdrawTitle", { email: invitation.email }),
+    text: t("people.withdrawText"),
+    button: t("people.withdrawInvitation"),
     act: async () => {
       await change(WITHDRAW, { id: invitation.id });
-      say(`The invitation of ${invitation.email} was withdrawn.`);
+      say(t("people.theInvitationOfWasWithdrawn", { email: invitation.email }));
     },
   });
   if (done) await render();

@@ -1,5 +1,6 @@
 // A menu behind a button: arrow keys, Home, End, Escape, and the focus back on the button.
 
+import { t } from "../base/texts.js";
 import { freshId, h } from "../base/dom.js";
 import { everywhere, focused, isFocusLost, landmark, putOnTop } from "../base/surroundings.js";
 
@@ -52,7 +53,7 @@ function open(button, id, items) {
   });
   menu.addEventListener("keydown", (event) => move(event, entries, close, button));
   // Not beside its button: a table that is drawn afresh meanwhile must not take the menu away under the reader's hand.
-  const place = h("div", { role: landmark("region"), "aria-label": "Menu" }, menu);
+  const place = h("div", { role: landmark("region"), "aria-label": t("shared.menu") }, menu);
   putOnTop(place);
   shut = close;
   button.setAttribute("aria-expanded", "true");
@@ -70,9 +71,7 @@ export function closeMenu() {
 function present(button) {
   if (button.isConnected) return button;
   const name = button.getAttribute("aria-label");
-  return (
-    everywhere("[aria-haspopup=menu]").find((one) => one.getAttribute("aria-label") === name) ?? button
-  );
+  return everywhere("[aria-haspopup=menu]").find((one) => one.getAttribute("aria-label") === name) ?? button;
 }
 
 function move(event, entries, close, button) {

@@ -1,26 +1,20 @@
-// A list without tokens: what a token is for, by the words of the product at hand.
+// A list without tokens: what a token is for, by the words of the product at hand, and the way to the first.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { empty } from "./empty.js";
+import { icon } from "./icons.js";
 
-const PRACTICE = [
-  "One token for each program, so that one can be revoked without stopping the others.",
-  "Only the scopes the program needs.",
-  "An expiry date, and a rotation before it comes.",
-];
+const PRACTICE = ["tokens.practiceOne", "tokens.practiceScopes", "tokens.practiceExpiry"];
 
-/** What to show. step: what to do first, in words. */
+/** What to show. step: what to do first. */
 export function noTokens({ workspace, space }, step) {
+  const practice = PRACTICE.map((one) => h("li", {}, t(one)));
   const texts = [
-    `${workspace.product.description} A token stands in for a password when a program calls the API; ` +
-      "it cannot sign in here.",
-    h("p", {}, "Good practice:"),
-    h(
-      "ul",
-      {},
-      PRACTICE.map((one) => h("li", {}, one)),
-    ),
+    t("tokens.about", { description: workspace.product.description }),
     step,
+    h("h3", {}, t("tokens.goodPractice")),
+    h("ul", {}, practice),
   ];
-  return empty(space ? `${space.name} has no tokens yet` : "No tokens yet", texts);
+  return empty(space ? t("tokens.noneInSpace", { name: space.name }) : t("tokens.none"), texts, { sign: icon("key") });
 }

@@ -1,5 +1,6 @@
 // Paste a GraphQL operation, get the least scopes that run it.
 
+import { t } from "../base/texts.js";
 import { ask } from "../base/api.js";
 import { fill, h } from "../base/dom.js";
 import { alertBox, errorBox } from "./alert.js";
@@ -10,8 +11,8 @@ export function operationScopes(found) {
   const result = h("div", { role: "status" });
   const field = textField({
     name: "operation",
-    label: "Paste a GraphQL operation",
-    hint: "The least scopes that run it are ticked for you. It is not run.",
+    label: t("tokens.pasteAGraphqlOperation"),
+    hint: t("tokens.operationHint"),
     rows: 3,
     spellcheck: "false",
   });
@@ -22,12 +23,14 @@ export function operationScopes(found) {
       const query = "query ($document: String!) { requiredScopes(document: $document) { scopes alternatives } }";
       const { requiredScopes: needs } = await ask(query, { document });
       const never = needs.alternatives.length === 0;
-      const text = needs.scopes.length ? `It needs ${needs.scopes.join(", ")}.` : "Any token may run it.";
-      fill(result, alertBox("info", never ? "No token may run it." : text));
+      const text = needs.scopes.length
+        ? t("tokens.itNeeds", { scopes: needs.scopes.join(", ") })
+        : t("tokens.operationAny");
+      fill(result, alertBox("info", never ? t("tokens.operationNever") : text));
       found(needs.scopes);
     } catch (error) {
       fill(result, errorBox(error));
     }
   };
-  return h("div", {}, field, h("button", { type: "button", onclick }, "Find its scopes"), result);
+  return h("div", {}, field, h("button", { type: "button", onclick }, t("tokens.findItsScopes")), result);
 }

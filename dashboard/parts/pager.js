@@ -1,5 +1,6 @@
 // Previous and next page by cursor: the same cost on page one and page twenty thousand.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { landmark } from "../base/surroundings.js";
 
@@ -15,12 +16,14 @@ export function pager(pageInfo, turn) {
   if (!hasNextPage && !hasPreviousPage) return null;
   const back = { type: "button", disabled: !hasPreviousPage, onclick: () => turn({ before: startCursor }) };
   const on = { type: "button", disabled: !hasNextPage, onclick: () => turn({ after: endCursor }) };
-  const first = hasPreviousPage ? h("button", { type: "button", onclick: () => turn({}) }, "First page") : null;
+  const first = hasPreviousPage
+    ? h("button", { type: "button", onclick: () => turn({}) }, t("shared.firstPage"))
+    : null;
   return h(
     "div",
-    { class: "pager", role: landmark("navigation"), "aria-label": "Pages" },
+    { class: "pager", role: landmark("navigation"), "aria-label": t("shared.pages") },
     first,
-    h("button", back, "← Previous"),
-    h("button", on, "Next →"),
+    h("button", back, t("shared.previous")),
+    h("button", on, t("shared.next")),
   );
 }

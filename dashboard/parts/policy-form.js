@@ -1,5 +1,6 @@
 // The workspace's own limits on its tokens: lifetimes, and which scopes may be granted at all.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { LIFETIME_SECONDS_MAX } from "../base/limits.js";
 import { DAY } from "../base/time.js";
@@ -30,29 +31,29 @@ export function policyForm(workspace, writes, save) {
   const list = h(
     "details",
     { open: allowed !== null, "data-field": "scopesAllowed" },
-    h("summary", {}, "Scopes that tokens may hold"),
-    h("p", { class: "hint" }, "What is not ticked is taken from existing tokens at once, and cannot be granted."),
+    h("summary", {}, t("workspaces.policyScopesTitle")),
+    h("p", { class: "hint" }, t("workspaces.policyScopesHint")),
     boxes,
   );
   return form({
     fields: [
       textField({
         name: "maxLifetimeSeconds",
-        label: "Longest lifetime in days",
+        label: t("workspaces.longestLifetimeInDays"),
         value: days(policy.maxLifetimeSeconds),
         ...number,
       }),
       textField({
         name: "defaultLifetimeSeconds",
-        label: "Default lifetime in days",
+        label: t("workspaces.defaultLifetimeInDays"),
         value: days(policy.defaultLifetimeSeconds),
         ...number,
       }),
-      checkField({ name: "expiryRequired", label: "Every token must expire", checked: policy.expiryRequired }),
+      checkField({ name: "expiryRequired", label: t("workspaces.expiryRequired"), checked: policy.expiryRequired }),
       list,
     ],
-    submit: "Save policy",
-    send: (values) => save({ policy: changes(product, values) }, "The policy was saved."),
+    submit: t("workspaces.savePolicy"),
+    send: (values) => save({ policy: changes(product, values) }, t("workspaces.thePolicyWasSaved")),
   });
 }
 
@@ -69,9 +70,13 @@ function changes(product, values) {
 
 function words({ maxLifetimeSeconds, defaultLifetimeSeconds, expiryRequired, scopesAllowed }) {
   return [
-    maxLifetimeSeconds ? `Tokens live at most ${maxLifetimeSeconds / DAY} days.` : "Tokens may live for any time.",
-    defaultLifetimeSeconds ? `Unless said otherwise they live ${defaultLifetimeSeconds / DAY} days.` : null,
-    expiryRequired ? "Every token must expire." : null,
-    scopesAllowed ? `They may hold only: ${scopesAllowed.join(", ")}.` : "They may hold every scope of the plan.",
+    maxLifetimeSeconds
+      ? t("workspaces.policyLifetime", { value: maxLifetimeSeconds / DAY })
+      : t("workspaces.policyAnyLifetime"),
+    defaultLifetimeSeconds ? t("workspaces.policyDefault", { value: defaultLifetimeSeconds / DAY }) : null,
+    expiryRequired ? t("workspaces.expiryRequiredText") : null,
+    scopesAllowed
+      ? t("workspaces.policyScopes", { scopesAllowed: scopesAllowed.join(", ") })
+      : t("workspaces.policyEveryScope"),
   ].filter(Boolean);
 }

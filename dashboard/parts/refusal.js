@@ -1,5 +1,6 @@
 // A refused use of a token, in plain words: what happened, and what its owner can do about it.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { ago } from "../base/time.js";
 import { alertBox } from "./alert.js";
@@ -9,19 +10,13 @@ export const REFUSED = "TOKEN_REFUSED";
 
 const SHOWN_DAYS = 30;
 const REASONS = {
-  expired: ["Used after it had expired", "Rotate it or create another, and give that to the program."],
-  disabled: ["Used while it was disabled", "Enable it, or stop the program that still sends it."],
-  revoked: ["Used after it was revoked", "Find the program that still sends it, and give it another token."],
-  suspended: ["Used while the workspace was suspended", "Tokens are accepted again once the suspension is lifted."],
-  rotated: [
-    "Used after it was replaced and its grace was over",
-    "Give the program the new token. If no program of yours sent the old one, somebody else has it.",
-  ],
-  live: [
-    "A live token was sent to a test app",
-    "Give that app a test token. If the app is not one of yours, rotate this token.",
-  ],
-  test: ["A test token was sent to a live app", "Give that app a live token."],
+  expired: ["audit.usedAfterItHadExpired", "audit.adviceExpired"],
+  disabled: ["audit.usedWhileItWasDisabled", "audit.adviceDisabled"],
+  revoked: ["audit.usedAfterItWasRevoked", "audit.adviceRevoked"],
+  suspended: ["audit.usedWhileTheWorkspaceWas", "audit.adviceSuspended"],
+  rotated: ["audit.refusedRotated", "audit.adviceRotated"],
+  live: ["audit.aLiveTokenWasSent", "audit.adviceLive"],
+  test: ["audit.aTestTokenWasSent", "audit.adviceTest"],
 };
 
 /** What happened, as a short sentence without its full stop; null for an event of another kind. */
@@ -36,14 +31,18 @@ export function refusalText(event) {
 export function refusalNotice(event, token) {
   if (!event || new Date(event.createdAt) < Date.now() - SHOWN_DAYS * 86_400_000 || isOver(event, token)) return null;
   const [what, advice] = known(event);
-  const from = [event.ip ? ` from ${event.ip}` : null, event.userAgent ? ` by ${event.userAgent}` : null];
-  const line = [`${what}, `, ago(event.createdAt), from, ". The request was refused. "];
+  const from = [
+    event.ip ? t("audit.fromIp", { ip: event.ip }) : null,
+    event.userAgent ? t("audit.by", { userAgent: event.userAgent }) : null,
+  ];
+  const line = [`${what}, `, ago(event.createdAt), from, t("audit.theRequestWasRefused")];
   return alertBox("warning", [line, h("span", { class: "breakable" }, advice)]);
 }
 
 function known({ after }) {
   const { reason, environment } = after ?? {};
-  return REASONS[reason === "environment" ? environment : reason] ?? [`Refused: ${reason ?? "no reason is known"}`, ""];
+  const found = REASONS[reason === "environment" ? environment : reason];
+  return found?.map((text) => t(text)) ?? [t("audit.refused", { reason: reason ?? t("audit.noReason") }), ""];
 }
 
 /** A token that was enabled or prolonged since needs no advice about it. */

@@ -1,5 +1,6 @@
 // A role instead of scopes, for products whose tokens hold roles.
 
+import { t } from "../base/texts.js";
 import { expand, whyNot } from "../base/expand.js";
 import { fill, h } from "../base/dom.js";
 import { radioField } from "./field.js";
@@ -27,25 +28,25 @@ export function rolePicker(workspace, chosen = []) {
   const options = roles.map((role) => ({
     value: role.name,
     label: role.title,
-    hint: allowed(role)
-      ? `${role.description}. You may not grant it: it holds more than your own role.`
-      : role.description,
+    hint: allowed(role) ? t("tokens.mayNotGrant", { description: role.description }) : role.description,
     disabled: allowed(role) !== null,
   }));
-  const radios = radioField({ name: "role", label: "Scope (role)", options, value: first, onchange: () => update() });
+  const radios = radioField({
+    name: "role",
+    label: t("tokens.roleLabel"),
+    options,
+    value: first,
+    onchange: () => update(),
+  });
   const grants = () => {
     const picked = [...radios.querySelectorAll("input:checked")].map((one) => one.value);
     return picked.length ? picked : [...chosen];
   };
   const update = () => {
     const held = expand(workspace, grants());
-    fill(summary, h("strong", {}, "This now comes to: "), held.join(", ") || "nothing");
+    fill(summary, h("strong", {}, t("tokens.roleAllows")), held.join(", ") || "nothing");
   };
   update();
-  const note = h(
-    "p",
-    { class: "hint" },
-    "What a role holds is decided when a request comes in: a change of the role changes the token.",
-  );
-  return { element: h("div", { "data-field": "grants", class: "picker" }, radios, summary, note), grants };
+  const note = h("p", { class: "hint" }, t("tokens.roleHint"));
+  return { element: h("div", { "data-field": "grants", class: "picker" }, radios, note), summary, grants };
 }

@@ -1,5 +1,6 @@
 // Rotation: a new token with the same grants, and how long the old one stays good.
 
+import { t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { go } from "../base/router.js";
@@ -15,30 +16,42 @@ const ROTATE = `mutation ($input: RotateTokenInput!) { answer: rotateToken(input
 
 /** Open the dialog, show the new secret once, then the new token's page. Resolves to false: the page was left. */
 export async function rotateToken(workspace, token) {
-  const dialog = openDialog({ title: `Rotate ${token.name}`, content: (close) => rotateForm(token, close) });
+  const dialog = openDialog({
+    title: t("tokens.rotateTitle", { name: token.name }),
+    content: (close) => rotateForm(token, close),
+  });
   const answer = await dialog.closed;
   if (!answer) return false;
-  const next = h("p", {}, "Switch your programs to it, check that it is used, and let the old one end.");
-  await showSecret({ title: `The new ${answer.token.name} is ready`, secret: answer.secret, what: "token", next });
+  const next = h("p", {}, t("tokens.rotatedNext"));
+  await showSecret({
+    title: t("tokens.rotated", { name: answer.token.name }),
+    secret: answer.secret,
+    what: workspace.product.presentation.token,
+    next,
+    workspace,
+  });
   await go(`/token/${answer.token.id}`);
   return false;
 }
 
 function rotateForm(token, close) {
-  const options = GRACES.map((one) => [String(one), one === 0 ? "Ends at once" : `Stays good for ${spanText(one)}`]);
+  const options = GRACES.map((one) => [
+    String(one),
+    one === 0 ? t("tokens.graceNone") : t("tokens.graceFor", { time: spanText(one) }),
+  ]);
   return [
-    h("p", {}, "You get a new token with the same name and grants. Both work until the old one ends."),
+    h("p", {}, t("tokens.rotateAbout")),
     form({
       fields: [
-        selectField({ name: "graceSeconds", label: "The old token", options, value: "86400" }),
+        selectField({ name: "graceSeconds", label: t("tokens.oldLabel"), options, value: "86400" }),
         checkField({
           name: "retireOnFirstUse",
-          label: "End the old token as soon as the new one is used",
-          hint: "For programs that run in one place only.",
+          label: t("tokens.retire"),
+          hint: t("tokens.retireHint"),
         }),
       ],
-      submit: "Rotate token",
-      uncertain: "It may have been rotated: look at the token's page before you try again.",
+      submit: t("tokens.rotateSubmit"),
+      uncertain: t("tokens.maybeRotated"),
       cancel: () => close(undefined),
       send: async ({ graceSeconds, retireOnFirstUse }) => {
         close(await change(ROTATE, { id: token.id, graceSeconds: Number(graceSeconds), retireOnFirstUse }));

@@ -1,5 +1,6 @@
 // During a rotation's grace: the old token and the new one, side by side.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { ago, dateAndAgo } from "../base/time.js";
 import { shown } from "./shown-part.js";
@@ -11,32 +12,36 @@ export function rotationPair(workspace, token) {
   const successor = token.rotatedTo ?? (token.rotatedFrom ? token : null);
   if (!old || !successor || old.status !== "ACTIVE") return null;
   const used = successor.lastUsedAt !== null;
-  const advice = used
-    ? "The new one is in use. When the old one is quiet, revoke it."
-    : "The new one was not used yet: switch your programs to it.";
+  const advice = used ? t("tokens.rotatingUsed") : t("tokens.rotatingUnused");
   return h(
     "section",
     { class: "pair-section" },
-    h("h2", {}, "Rotation under way"),
+    h("h2", {}, t("tokens.rotating")),
     h("p", {}, advice),
     h(
       "div",
       { class: "pair" },
-      side("Old token", old, token, shown(workspace, old)),
-      side("New token", successor, token, shown(workspace, successor)),
+      side(t("tokens.old"), old, token, shown(workspace, old)),
+      side(t("tokens.new"), successor, token, shown(workspace, successor)),
     ),
   );
 }
 
 function side(title, one, present, text) {
-  const name = one.id === present.id ? h("span", {}, text, " (this page)") : h("a", { href: `/token/${one.id}` }, text);
+  const name =
+    one.id === present.id ? h("span", {}, text, t("tokens.thisPage")) : h("a", { href: `/token/${one.id}` }, text);
   const end = one.graceEndsAt ?? one.expiresAt;
   return h(
     "div",
     { class: "card" },
     h("h3", {}, title, " ", statusBadge(one.status)),
     h("p", {}, h("code", {}, name)),
-    h("dl", { class: "facts" }, pair("Last used", ago(one.lastUsedAt)), pair("Ends", dateAndAgo(end, "Not specified"))),
+    h(
+      "dl",
+      { class: "facts" },
+      pair(t("tokens.lastUsed"), ago(one.lastUsedAt)),
+      pair(t("tokens.ends"), dateAndAgo(end, t("tokens.notSpecified"))),
+    ),
   );
 }
 

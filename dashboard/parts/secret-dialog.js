@@ -1,13 +1,15 @@
 // A secret, shown once. It lives in this dialog alone and goes with it: not in the address, the history or a storage.
 
+import { t } from "../base/texts.js";
 import { fill, h } from "../base/dom.js";
 import { holdPage } from "../base/router.js";
 import { alertBox } from "./alert.js";
 import { copyButton } from "./copy.js";
 import { openDialog } from "./dialog.js";
+import { snippets } from "./snippets.js";
 
 /** Show it, and resolve when the dialog is closed. what: "token" or "invitation code"; next: what to do with it. */
-export async function showSecret({ title, secret, what, next }) {
+export async function showSecret({ title, secret, what, next, workspace = null }) {
   let copied = false;
   const warning = (event) => !copied && event.preventDefault();
   addEventListener("beforeunload", warning);
@@ -19,7 +21,7 @@ export async function showSecret({ title, secret, what, next }) {
     rows: 2,
     readonly: true,
     value: secret,
-    "aria-label": `The ${what}`,
+    "aria-label": t("tokens.secretLabel", { what }),
     spellcheck: "false",
     autocomplete: "off",
   });
@@ -38,40 +40,43 @@ export async function showSecret({ title, secret, what, next }) {
     const back = h(
       "button",
       { type: "button", class: "main", onclick: () => (fill(asking), copy.focus()) },
-      "Go back and copy it",
+      t("tokens.goBack"),
     );
     const leave = h(
       "button",
       { type: "button", class: "danger", onclick: () => dialog.close() },
-      "Close without copying",
+      t("tokens.closeWithoutCopying"),
     );
-    fill(asking, alertBox("warning", `You have not copied the ${what}. It cannot be shown again.`, back, leave));
+    fill(asking, alertBox("warning", t("tokens.notCopied", { what }), back, leave));
     back.focus();
   }
   function body(close) {
     const done = () => mayGo() && close();
     copy = copyButton({
-      label: "Copy",
+      label: t("tokens.copySecret"),
       class: "main",
       "data-focus": true,
       text: () => secret,
       copied: () => {
         copied = true;
-        fill(status, "Copied. Put it where your program reads it, and nowhere else.");
+        fill(status, t("tokens.copiedNext"));
       },
       failed: () => {
         output.focus();
         output.select();
-        fill(status, "The browser did not allow copying. It is selected: copy it with the keyboard or the menu.");
+        fill(status, t("tokens.copyByHand"));
       },
     });
     return [
-      alertBox("warning", `Copy the ${what} now. It will not be shown again: Spacekey does not keep it.`),
+      alertBox("warning", workspace ? t("tokens.copyNow") : t("people.copyNow")),
       h("div", { class: "secret-row" }, output, copy),
       status,
+      workspace ? h("p", {}, t("tokens.storeIt")) : null,
+      workspace ? h("p", { class: "hint" }, t("tokens.shownOnce")) : null,
       next,
+      workspace ? snippets(workspace.product, secret) : null,
       asking,
-      h("div", { class: "actions" }, h("button", { type: "button", onclick: done }, "Done")),
+      h("div", { class: "actions" }, h("button", { type: "button", onclick: done }, t("tokens.done"))),
     ];
   }
   holdPage(mayGo);

@@ -1,20 +1,21 @@
 // Ticking rows of the tokens' table, and revoking the ticked ones at once.
 
+import { t } from "../base/texts.js";
 import { fill, h } from "../base/dom.js";
 import { may } from "../base/workspace.js";
 import { revokeTokens } from "./token-actions.js";
 
 /** Gives { lead(rows), bar, keep(rows) }; lead is null for readers who may not revoke. */
 export function selection(workspace, done) {
-  const bar = h("div", { class: "bulk", role: "group", "aria-label": "Ticked tokens", hidden: true });
+  const bar = h("div", { class: "bulk", role: "group", "aria-label": t("tokens.selection"), hidden: true });
   const allowed = may(workspace, "tokens:revoke");
   let ticked = new Map();
   let rows = [];
 
   const update = () => {
     bar.hidden = ticked.size === 0;
-    const revoke = h("button", { type: "button", class: "danger", onclick: act }, "Revoke…");
-    fill(bar, h("span", { role: "status" }, `${ticked.size} ticked`), revoke);
+    const revoke = h("button", { type: "button", class: "danger", onclick: act }, t("tokens.revokeSelected"));
+    fill(bar, h("span", { role: "status" }, t("tokens.selected", { size: ticked.size })), revoke);
   };
   const act = async () => {
     if (!(await revokeTokens([...ticked.values()]))) return;
@@ -37,11 +38,11 @@ export function selection(workspace, done) {
   const lead = (present) => {
     rows = present;
     return {
-      head: () => h("input", { type: "checkbox", "aria-label": "Tick all on this page", onchange: toggleAll }),
+      head: () => h("input", { type: "checkbox", "aria-label": t("tokens.selectAll"), onchange: toggleAll }),
       cell: (one) =>
         h("input", {
           type: "checkbox",
-          "aria-label": `Tick ${one.name}`,
+          "aria-label": t("tokens.select", { name: one.name }),
           checked: ticked.has(one.id),
           disabled: !able(one),
           onchange: toggle(one),

@@ -1,5 +1,6 @@
 // The reader's own sessions: where they are signed in, and signing out there.
 
+import { t } from "../base/texts.js";
 import { ask, change } from "../base/api.js";
 import { browserName } from "../base/browser-name.js";
 import { h } from "../base/dom.js";
@@ -18,37 +19,40 @@ const END_OTHERS = "mutation { answer: endOtherSessions { __typename ... on EndO
 export async function sessionsSection() {
   const { sessions } = await ask(LIST);
   const columns = [
-    { title: "Browser", cell: (one) => h("span", { title: one.userAgent }, browserName(one.userAgent ?? "")) },
-    { title: "From", cell: (one) => one.ip || "–" },
-    { title: "Signed in", cell: (one) => ago(one.createdAt) },
-    { title: "Last seen", cell: (one) => ago(one.lastSeenAt) },
-    { title: "Ends unless used", cell: (one) => ago(one.endsAt) },
-    { title: "Actions", class: "narrow-cell", cell: action },
+    {
+      title: t("people.browser"),
+      cell: (one) => h("span", { title: one.userAgent }, browserName(one.userAgent ?? "")),
+    },
+    { title: t("people.from"), cell: (one) => one.ip || "–" },
+    { title: t("people.signedIn"), cell: (one) => ago(one.createdAt) },
+    { title: t("people.lastSeen"), cell: (one) => ago(one.lastSeenAt) },
+    { title: t("people.endsUnlessUsed"), cell: (one) => ago(one.endsAt) },
+    { title: t("people.actions"), class: "narrow-cell", cell: action },
   ];
   const others = sessions.filter((one) => !one.isCurrent);
-  const text = "Each browser you signed in with is a session. You do not know one? End it, and change your password.";
+  const text = t("people.sessionsAbout");
   const all = others.length
-    ? h("p", {}, h("button", { type: "button", class: "danger-text", onclick: endOthers }, "End all others"))
+    ? h("p", {}, h("button", { type: "button", class: "danger-text", onclick: endOthers }, t("people.endAllOthers")))
     : null;
   return h(
     "section",
     {},
-    h("h2", {}, "Your sessions"),
+    h("h2", {}, t("people.yourSessions")),
     h("p", {}, text),
-    table({ caption: "Your sessions", columns, rows: sessions }),
+    table({ caption: t("people.yourSessions"), columns, rows: sessions }),
     all,
   );
 }
 
 function action(one) {
-  if (one.isCurrent) return h("span", { class: "badge" }, "this session");
+  if (one.isCurrent) return h("span", { class: "badge" }, t("people.thisSession"));
   const name = browserName(one.userAgent ?? "");
   return h(
     "button",
     {
       type: "button",
       class: "small",
-      "aria-label": `End the session of ${name} from ${one.ip ?? "an unknown address"}`,
+      "aria-label": t("people.endTheSessionOfFrom", { name, ip: one.ip ?? "an unknown address" }),
       onclick: () => end(one, name),
     },
     "End",
@@ -57,12 +61,12 @@ function action(one) {
 
 async function end(session, name) {
   const done = await confirmed({
-    title: `End the session of ${name}?`,
-    text: "That browser has to sign in again. What is being typed there stays on its screen.",
-    button: "End session",
+    title: t("people.endTheSessionOf", { name }),
+    text: t("people.endSessionText"),
+    button: t("people.endSession"),
     act: async () => {
       await change(END, { id: session.id });
-      say("The session has ended.");
+      say(t("people.sessionWasEnded"));
     },
   });
   if (done) await render();
@@ -70,12 +74,16 @@ async function end(session, name) {
 
 async function endOthers() {
   const done = await confirmed({
-    title: "End all other sessions?",
-    text: "Every browser but this one has to sign in again.",
-    button: "End them all",
+    title: t("people.endAllOtherSessions"),
+    text: t("people.endOthersText"),
+    button: t("people.endOthersSubmit"),
     act: async () => {
       const { answer } = await ask(END_OTHERS);
-      say(answer.endedCount === 1 ? "1 session has ended." : `${answer.endedCount} sessions have ended.`);
+      say(
+        answer.endedCount === 1
+          ? t("people.sessionsEndedOne")
+          : t("people.sessionsEnded", { endedCount: answer.endedCount }),
+      );
     },
   });
   if (done) await render();

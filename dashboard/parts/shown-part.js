@@ -1,6 +1,7 @@
 // What may be shown of a token after its creation, and by which words: products whose tokens hold roles show the first
 // 10 characters and call a token's name its label, all others show the prefix of 12.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 
 /** Whether tokens of this workspace hold roles. */
@@ -10,12 +11,12 @@ export function holdRoles(workspace) {
 
 /** What a token's name is called. */
 export function nameWord(workspace) {
-  return holdRoles(workspace) ? "Label" : "Name";
+  return holdRoles(workspace) ? t("tokens.label") : t("tokens.name");
 }
 
 /** What the shown part is called. */
 export function shownWord(workspace) {
-  return holdRoles(workspace) ? "Token" : "Key prefix";
+  return holdRoles(workspace) ? t("tokens.shownToken") : t("tokens.keyPrefix");
 }
 
 /** The token as it is shown: its beginning, and a sign that there is more. */
@@ -31,10 +32,4 @@ export function shownCode(workspace, token) {
 /** What of it may be copied: the characters that are shown, without the sign. */
 export function copyable(workspace, token) {
   return shown(workspace, token).replace(/[•…]+$/, "");
-}
-
-/** What copying it is called, and what to say of it afterwards. */
-export function copyWords(workspace, token) {
-  if (!holdRoles(workspace)) return { label: "Copy prefix", what: "The prefix" };
-  return { label: "Copy", what: `The first ${copyable(workspace, token).length} characters` };
 }

@@ -1,5 +1,6 @@
 // Where a new token belongs: the workspace or one of its spaces, which are looked for by name when there are many.
 
+import { t } from "../base/texts.js";
 import { ask } from "../base/api.js";
 import { fill, h } from "../base/dom.js";
 import { NAME_LENGTH_MAX } from "../base/limits.js";
@@ -17,25 +18,21 @@ export async function someSpaces(workspace, text = null) {
 /** The field, named "space"; null when there is nothing to choose. spaces: the first page of them. */
 export function spaceField(workspace, spaces) {
   const { tokenKinds } = workspace.product;
-  const whole = tokenKinds.includes("WORKSPACE") ? [["", "The whole workspace"]] : [];
-  const options = (nodes) => [...whole, ...nodes.map((one) => [one.id, `Space ${one.name}`])];
+  const whole = tokenKinds.includes("WORKSPACE") ? [["", t("tokens.theWholeWorkspace")]] : [];
+  const options = (nodes) => [...whole, ...nodes.map((one) => [one.id, t("tokens.space", { name: one.name })])];
   if (!spaces.nodes.length) return null;
-  const field = selectField({ name: "space", label: "Belongs to", options: options(spaces.nodes) });
+  const field = selectField({ name: "space", label: t("tokens.belongsTo"), options: options(spaces.nodes) });
   if (!spaces.pageInfo.hasNextPage) return field;
   return h("div", {}, searchBox(workspace, field.querySelector("select"), options), field);
 }
 
 function searchBox(workspace, select, options) {
-  const status = h(
-    "p",
-    { class: "hint", role: "status" },
-    "There are more spaces than the list below holds: look for others by name.",
-  );
+  const status = h("p", { class: "hint", role: "status" }, t("tokens.moreSpaces"));
   const search = textField({
     name: "spaceSearch",
-    label: "Find a space",
+    label: t("tokens.findASpace"),
     type: "search",
-    placeholder: "Part of its name or slug",
+    placeholder: t("tokens.partOfItsNameOr"),
     maxlength: NAME_LENGTH_MAX,
     spellcheck: "false",
   });
@@ -53,11 +50,11 @@ function searchBox(workspace, select, options) {
       );
       if (box.value.trim() && nodes.length) select.value = nodes[0].id;
       const count = pageInfo.hasNextPage
-        ? "The first 100 of them are below"
+        ? t("tokens.spacesFirst")
         : nodes.length === 1
-          ? "1 space is found"
-          : `${nodes.length} spaces are found`;
-      fill(status, nodes.length ? `${count}.` : "No space is called that.");
+          ? t("tokens.1SpaceIsFound")
+          : t("tokens.spacesAreFound", { count: nodes.length });
+      fill(status, nodes.length ? `${count}.` : t("tokens.noSpace"));
     } catch (error) {
       fill(status, error.message);
     }

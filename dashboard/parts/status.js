@@ -1,19 +1,20 @@
 // A token's state as a badge: a sign and a word, colour only on top.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { agoText } from "../base/time.js";
 
 const STATES = {
-  ACTIVE: ["active", "●", "Active"],
-  DISABLED: ["disabled", "‖", "Disabled"],
-  EXPIRED: ["expired", "◷", "Expired"],
-  REVOKED: ["revoked", "✕", "Revoked"],
+  ACTIVE: ["active", "●", "tokens.active"],
+  DISABLED: ["disabled", "‖", "tokens.disabled"],
+  EXPIRED: ["expired", "◷", "tokens.expired"],
+  REVOKED: ["revoked", "✕", "tokens.revoked"],
 };
 
 /** The badge. */
 export function statusBadge(status) {
   const [name, sign, word] = STATES[status];
-  return h("span", { class: `badge ${name}` }, h("span", { "aria-hidden": "true" }, sign), ` ${word}`);
+  return h("span", { class: `badge ${name}` }, h("span", { "aria-hidden": "true" }, sign), ` ${t(word)}`);
 }
 
 /** The class of a table row in this state. */
@@ -24,12 +25,13 @@ export function rowClass(status) {
 /** What else is to know about a state: a rotation's grace or its end, an expiry that comes soon, what comes on top. */
 export function statusNote(token) {
   if (token.status === "EXPIRED") {
-    const replaced = wasReplaced(token) ? `Replaced, ended ${agoText(token.graceEndsAt)}` : null;
-    return [replaced, token.disabledAt ? "Disabled as well" : null].filter(Boolean).join(". ");
+    const replaced = wasReplaced(token) ? t("tokens.replacedEnded", { ago: agoText(token.graceEndsAt) }) : null;
+    return [replaced, token.disabledAt ? t("tokens.alsoDisabled") : null].filter(Boolean).join(". ");
   }
-  if (token.status === "ACTIVE" && token.graceEndsAt) return `Replaced, ends ${agoText(token.graceEndsAt)}`;
+  if (token.status === "ACTIVE" && token.graceEndsAt)
+    return t("tokens.replacedEnds", { ago: agoText(token.graceEndsAt) });
   const soon = token.expiresAt && new Date(token.expiresAt) - Date.now() < 7 * 86_400_000;
-  return token.status === "ACTIVE" && soon ? `Expires ${agoText(token.expiresAt)}` : null;
+  return token.status === "ACTIVE" && soon ? t("tokens.expiresSoon", { ago: agoText(token.expiresAt) }) : null;
 }
 
 /** Whether it was a rotation that ended this token, and not its own expiry. */

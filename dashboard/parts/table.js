@@ -7,7 +7,7 @@ import { landmark } from "../base/surroundings.js";
  * A table. columns are { key, title, cell(row), sort, hidden, class }; sort is a sort key.
  * sorting: { field, direction, change(field) }. rowClass(row) and the first column's cell make the row's header.
  */
-export function table({ caption, columns, rows, sorting, rowClass = () => null, lead = null }) {
+export function table({ caption, columns, rows, sorting, rowClass = () => null, lead = null, kind = "plain-table" }) {
   const shown = columns.filter((one) => !one.hidden);
   const id = freshId("caption");
   const head = h(
@@ -25,7 +25,7 @@ export function table({ caption, columns, rows, sorting, rowClass = () => null, 
   });
   const element = h(
     "table",
-    {},
+    { class: kind },
     h("caption", { id, class: "unseen" }, caption),
     h("thead", {}, head),
     h("tbody", {}, body),

@@ -1,5 +1,6 @@
 // What can be done to a token: which actions its state and the reader's scopes allow, and their dialogs.
 
+import { plural, t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { REASON_LENGTH_MAX } from "../base/limits.js";
 import { may } from "../base/workspace.js";
@@ -9,23 +10,29 @@ import { copyText } from "./copy.js";
 import { textField } from "./field.js";
 import { say } from "./notice.js";
 import { editToken } from "./edit-token.js";
-import { copyWords, copyable } from "./shown-part.js";
 import { rotateToken } from "./rotate-token.js";
 
-/** The actions for one token, as menu items. done() is called after something changed. */
+/** The actions for one token: { key, label, icon, act, danger }. done() is called after something changed. */
 export function tokenActions(workspace, token, done) {
   const { status, disabledAt } = token;
-  const { label, what } = copyWords(workspace, token);
   const then = (doing) => async () => (await doing(workspace, token)) && done();
   const alive = status !== "REVOKED";
+  const copy = () => copyText(token.displayId, t("tokens.displayId"));
+  // A product whose rows end tokens by revoking alone shows that as its way of throwing away.
+  const revokeIcon = workspace.product.presentation.actions.includes("delete") ? "ban" : "trash";
+  const disable = { key: "toggle", icon: "pause", label: t("tokens.disable"), act: then(disableToken) };
+  const enable = { key: "toggle", icon: "play", label: t("tokens.enable"), act: then(enableToken) };
+  const revoke = { key: "revoke", icon: revokeIcon, label: t("tokens.revoke"), act: then(revokeToken), danger: true };
+  const remove = { key: "delete", icon: "trash", label: t("tokens.delete"), act: then(deleteToken), danger: true };
   return [
-    status === "ACTIVE" && { label, act: () => copyText(copyable(workspace, token), what) },
-    alive && may(workspace, "tokens:update") && { label: "Edit", act: then(editToken) },
-    status === "ACTIVE" && mayRotate(workspace) && { label: "Rotate", act: then(rotateToken) },
-    alive && !disabledAt && may(workspace, "tokens:disable") && { label: "Disable", act: then(disableToken) },
-    alive && disabledAt && may(workspace, "tokens:disable") && { label: "Enable", act: then(enableToken) },
-    alive && may(workspace, "tokens:revoke") && { label: "Revoke", act: then(revokeToken), danger: true },
-    may(workspace, "tokens:delete") && { label: "Delete", act: then(deleteToken), danger: true },
+    status === "ACTIVE" && { key: "copy", icon: "copy", label: t("tokens.copy"), act: copy },
+    alive &&
+      may(workspace, "tokens:update") && { key: "edit", icon: "edit", label: t("tokens.edit"), act: then(editToken) },
+    status === "ACTIVE" &&
+      mayRotate(workspace) && { key: "rotate", icon: "rotate", label: t("tokens.rotate"), act: then(rotateToken) },
+    alive && may(workspace, "tokens:disable") && (disabledAt ? enable : disable),
+    alive && may(workspace, "tokens:revoke") && revoke,
+    may(workspace, "tokens:delete") && remove,
   ].filter(Boolean);
 }
 
@@ -36,83 +43,81 @@ function mayRotate(workspace) {
 
 /** Who would notice: when and from where it was used last. */
 export function lastUse(token) {
-  if (!token.lastUsedAt) return "It was never used.";
-  return `It was last used ${agoText(token.lastUsedAt)}${token.lastUsedIp ? ` from ${token.lastUsedIp}` : ""}.`;
+  if (!token.lastUsedAt) return t("tokens.neverUsedOne");
+  return t("tokens.lastUse", {
+    ago: agoText(token.lastUsedAt),
+    value: token.lastUsedIp ? ` from ${token.lastUsedIp}` : "",
+  });
 }
 
 /** Revoke several at once: all or none. */
 export async function revokeTokens(tokens) {
-  const names = tokens.length > 5 ? [...tokens.slice(0, 5), { name: `${tokens.length - 5} more` }] : tokens;
+  const names =
+    tokens.length > 5 ? [...tokens.slice(0, 5), { name: t("tokens.more", { count: tokens.length - 5 }) }] : tokens;
   const used = tokens.filter((one) => one.lastUsedAt).sort((a, b) => (a.lastUsedAt < b.lastUsedAt ? 1 : -1))[0];
   return confirmed({
-    title: `Revoke ${tokens.length === 1 ? "1 token" : `${tokens.length} tokens`}?`,
+    title: t("tokens.revokeManyTitle", { value: plural("tokens.count", tokens.length) }),
     text: [
-      `${names.map((one) => one.name).join(", ")}: programs that use them lose access at once, for good.`,
-      used ? `The latest use was ${agoText(used.lastUsedAt)}, of ${used.name}.` : "None of them was ever used.",
+      t("tokens.revokeManyText", { names: names.map((one) => one.name).join(", ") }),
+      used ? t("tokens.lastUseMany", { ago: agoText(used.lastUsedAt), name: used.name }) : t("tokens.neverUsedMany"),
     ],
     fields: [reasonField()],
-    button: tokens.length === 1 ? "Revoke it" : "Revoke them all",
+    button: tokens.length === 1 ? t("tokens.revokeOne") : t("tokens.revokeAll"),
     act: async ({ reason }) => {
       const ids = tokens.map((one) => one.id);
       await change(mutation("RevokeTokens", "revokeTokens", "effectiveAt"), { ids, reason: reason || null });
-      say(tokens.length === 1 ? "1 token was revoked." : `${tokens.length} tokens were revoked.`);
+      say(plural("tokens.revokedNotice", tokens.length));
     },
   });
 }
 
 async function revokeToken(workspace, token) {
   return confirmed({
-    title: `Revoke ${token.name}?`,
-    text: [
-      "Programs that use it lose access at once. This cannot be undone; the token stays in the list as revoked.",
-      lastUse(token),
-    ],
+    title: t("tokens.revokeTitle", { name: token.name }),
+    text: [t("tokens.revokeText"), lastUse(token)],
     fields: [reasonField()],
-    button: "Revoke token",
+    button: t("tokens.revokeSubmit"),
     act: async ({ reason }) => {
       await change(mutation("RevokeToken", "revokeToken", "effectiveAt"), { id: token.id, reason: reason || null });
-      say(`${token.name} was revoked. No program is accepted with it any more.`);
+      say(t("tokens.revokedNotice", { name: token.name }));
     },
   });
 }
 
 async function deleteToken(workspace, token) {
   return confirmed({
-    title: `Delete ${token.name}?`,
-    text: ["It ends at once and leaves the list. The audit log keeps what happened to it.", lastUse(token)],
+    title: t("tokens.deleteTitle", { name: token.name }),
+    text: [t("tokens.deleteText"), lastUse(token)],
     typed: token.status === "REVOKED" ? undefined : token.name,
-    button: "Delete token",
+    button: t("tokens.deleteSubmit"),
     act: async () => {
       await change(mutation("DeleteToken", "deleteToken", "deletedTokenId"), { id: token.id });
-      say(`${token.name} was deleted.`);
+      say(t("tokens.wasDeleted", { name: token.name }));
     },
   });
 }
 
 async function disableToken(workspace, token) {
   return confirmed({
-    title: `Disable ${token.name}?`,
-    text: ["Programs that use it are refused until it is enabled again.", lastUse(token)],
-    button: "Disable token",
+    title: t("tokens.disableTitle", { name: token.name }),
+    text: [t("tokens.disableText"), lastUse(token)],
+    button: t("tokens.disableSubmit"),
     act: async () => {
       await change(mutation("DisableToken", "disableToken", "effectiveAt"), { id: token.id });
-      say(`${token.name} is disabled.`);
+      say(t("tokens.isDisabled", { name: token.name }));
     },
   });
 }
 
 async function enableToken(workspace, token) {
   return confirmed({
-    title: `Enable ${token.name}?`,
-    text:
-      token.status === "EXPIRED"
-        ? "It has expired as well: requests with it are refused all the same."
-        : "Programs that still hold it are accepted again.",
-    button: "Enable token",
+    title: t("tokens.enableTitle", { name: token.name }),
+    text: token.status === "EXPIRED" ? t("tokens.enableExpired") : t("tokens.enableText"),
+    button: t("tokens.enableSubmit"),
     danger: false,
     act: async () => {
       await change(mutation("EnableToken", "enableToken", "effectiveAt"), { id: token.id });
-      say(`${token.name} is enabled.`);
+      say(t("tokens.isEnabled", { name: token.name }));
     },
   });
 }
@@ -120,8 +125,8 @@ async function enableToken(workspace, token) {
 function reasonField() {
   return textField({
     name: "reason",
-    label: "Reason",
-    hint: "Kept with the token and in the audit log.",
+    label: t("tokens.reason"),
+    hint: t("tokens.reasonHint"),
     required: false,
     maxlength: REASON_LENGTH_MAX,
   });

@@ -1,5 +1,6 @@
 // Narrowing the tokens' table: search, status, environment, use and expiry. What is chosen stands in the address.
 
+import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { NAME_LENGTH_MAX } from "../base/limits.js";
 import { searchable, holdsSecret } from "../base/secret-shape.js";
@@ -11,27 +12,27 @@ import { holdRoles, nameWord } from "./shown-part.js";
 const WAIT_MS = 250;
 const NAMES = ["q", "status", "environment", "use", "by"];
 const STATUSES = [
-  ["", "Any status"],
-  ["ACTIVE", "Active"],
-  ["DISABLED", "Disabled"],
-  ["EXPIRED", "Expired"],
-  ["REVOKED", "Revoked"],
+  ["", "tokens.anyStatus"],
+  ["ACTIVE", "tokens.active"],
+  ["DISABLED", "tokens.disabled"],
+  ["EXPIRED", "tokens.expired"],
+  ["REVOKED", "tokens.revoked"],
 ];
 const USES = [
-  ["", "Any use"],
-  ["unused.7", "Not used in 7 days"],
-  ["unused.30", "Not used in 30 days"],
-  ["unused.90", "Not used in 90 days"],
-  ["expiring.7", "Ends within 7 days"],
-  ["expiring.30", "Ends within 30 days"],
+  ["", "tokens.anyUse"],
+  ["unused.7", "tokens.notUsedIn7Days"],
+  ["unused.30", "tokens.notUsedIn30Days"],
+  ["unused.90", "tokens.notUsedIn90Days"],
+  ["expiring.7", "tokens.expiring7"],
+  ["expiring.30", "tokens.expiring30"],
 ];
 
 const ORDERS = [
-  ["CREATED_AT.DESC", "Newest first"],
-  ["CREATED_AT.ASC", "Oldest first"],
+  ["CREATED_AT.DESC", "tokens.newestFirst"],
+  ["CREATED_AT.ASC", "tokens.oldestFirst"],
   ["NAME.ASC", null],
-  ["LAST_USED_AT.DESC", "Used last"],
-  ["EXPIRES_AT.ASC", "Ends soonest"],
+  ["LAST_USED_AT.DESC", "tokens.usedLast"],
+  ["EXPIRES_AT.ASC", "tokens.expiresSoonest"],
 ];
 
 /** The bar; changed() is called after the query was brought up to date. */
@@ -43,10 +44,13 @@ export function filterBar(workspace, query, changed) {
   };
   const search = textField({
     name: "q",
-    label: "Search",
+    label: t("tokens.search"),
     type: "search",
     value: query.get("q") ?? "",
-    placeholder: `${nameWord(workspace)}, description or ${holdRoles(workspace) ? "beginning" : "prefix"}`,
+    placeholder: t("tokens.descriptionOr", {
+      workspace: nameWord(workspace),
+      value: holdRoles(workspace) ? t("tokens.beginning") : t("tokens.prefix"),
+    }),
     maxlength: NAME_LENGTH_MAX,
     spellcheck: "false",
   });
@@ -56,11 +60,12 @@ export function filterBar(workspace, query, changed) {
     if (holdsSecret(box.value)) {
       // A whole secret is cut at once: it must not travel, nor stand in the address.
       box.value = searchable(box.value);
-      say("That was a whole token: only its first 12 characters are searched for.");
+      say(t("tokens.wholeSecret"));
     }
     clearTimeout(timer);
     timer = setTimeout(() => set("q", searchable(box.value)), WAIT_MS);
   });
+  const texts = (pairs) => pairs.map(([value, text]) => [value, t(text)]);
   const select = (name, label, options) =>
     selectField({
       name,
@@ -70,19 +75,19 @@ export function filterBar(workspace, query, changed) {
       onchange: (event) => set(name, event.target.value),
     });
   const environments = [
-    ["", "Live and test"],
-    ...workspace.product.environments.map((one) => [one, one === "live" ? "Live" : "Test"]),
+    ["", t("tokens.liveAndTest")],
+    ...workspace.product.environments.map((one) => [one, one === "live" ? t("tokens.live") : t("tokens.test")]),
   ];
-  const orders = ORDERS.map(([value, text]) => [value, text ?? nameWord(workspace)]);
+  const orders = ORDERS.map(([value, text]) => [value, text ? t(text) : nameWord(workspace)]);
   return h(
     "div",
-    { class: "filters", role: landmark("search"), "aria-label": "Tokens" },
+    { class: "filters", role: landmark("search"), "aria-label": t("tokens.tokens") },
     search,
-    select("status", "Status", STATUSES),
-    environments.length > 2 ? select("environment", "Environment", environments) : null,
-    select("use", "Use", USES),
+    select("status", t("tokens.status"), texts(STATUSES)),
+    environments.length > 2 ? select("environment", t("tokens.environment"), environments) : null,
+    select("use", t("tokens.use"), texts(USES)),
     query.get("by") ? creatorField(query.get("by"), () => set("by", "")) : null,
-    h("div", { class: "small-only field" }, select("sort", "Sort", orders)),
+    h("div", { class: "small-only field" }, select("sort", t("tokens.sort"), orders)),
   );
 }
 
@@ -90,10 +95,10 @@ function creatorField(id, clear) {
   return h(
     "div",
     { class: "field" },
-    "Created by ",
+    t("tokens.createdByLabel"),
     h("code", {}, id),
     " ",
-    h("button", { type: "button", onclick: clear, "aria-label": "Show tokens of all creators" }, "Show all"),
+    h("button", { type: "button", onclick: clear, "aria-label": t("tokens.showAllCreators") }, t("tokens.showAll")),
   );
 }
 

@@ -1,5 +1,6 @@
 // The first fields of a token's forms, in one order: what it is called, when it ends, what it is for.
 
+import { t } from "../base/texts.js";
 import { DESCRIPTION_LENGTH_MAX, NAME_LENGTH_MAX } from "../base/limits.js";
 import { nameWord } from "./shown-part.js";
 import { textField } from "./field.js";
@@ -14,13 +15,15 @@ export function aboutFields(workspace, expiry, { name = "", description = "", hi
       value: name,
       required: true,
       maxlength: NAME_LENGTH_MAX,
+      placeholder: t("tokens.nameExample"),
     }),
     expiry,
     textField({
       name: "description",
-      label: "Description",
+      label: t("tokens.description"),
       value: description ?? "",
       rows: 2,
+      placeholder: t("tokens.descriptionExample"),
       required: false,
       maxlength: DESCRIPTION_LENGTH_MAX,
     }),

@@ -1,8 +1,11 @@
 // The tokens of a workspace or a space: the table, its filters, and what can be done to rows.
 
+import { t } from "../base/texts.js";
 import { ask } from "../base/api.js";
 import { fill, h } from "../base/dom.js";
 import { go, note, render } from "../base/router.js";
+import { navigationPath } from "../base/token-paths.js";
+import { isDashboard } from "../base/surroundings.js";
 import { may } from "../base/workspace.js";
 import { alertBox, errorBox } from "./alert.js";
 import { createToken, whyNoTokens } from "./create-token.js";
@@ -12,6 +15,7 @@ import { pageArguments, pager } from "./pager.js";
 import { rowClass } from "./status.js";
 import { selection } from "./selection.js";
 import { someSpaces } from "./space-field.js";
+import { icon } from "./icons.js";
 import { table } from "./table.js";
 import { TOKEN_ROW } from "./token-fields.js";
 import { tokenColumns } from "./token-columns.js";
@@ -26,12 +30,12 @@ const TOKENS = `tokens(filter: $filter, orderBy: $order, first: $first, after: $
 
 /** The view; query holds what narrows and sorts the list. */
 export async function tokensView({ workspace, space, query }) {
-  const title = space ? `Tokens of ${space.name}` : "Access tokens";
-  const view = { title, workspace, space, current: space ? "spaces" : "access-tokens" };
+  const title = space ? t("tokens.titleOfSpace", { name: space.name }) : t("tokens.title");
+  const view = { title, workspace, space, current: space ? "space" : navigationPath(workspace) };
   if (!may(workspace, "tokens:read")) {
     return {
       ...view,
-      body: alertBox("info", "Your role does not include seeing tokens. An owner of the workspace can change that."),
+      body: alertBox("info", t("tokens.mayNotRead")),
     };
   }
   const place = { workspace, space, query, reload: null };
@@ -39,16 +43,22 @@ export async function tokensView({ workspace, space, query }) {
   const create = may(workspace, "tokens:create")
     ? h(
         "button",
-        { type: "button", class: "main", disabled: reason !== null, onclick: () => newToken(place) },
-        "New token",
+        {
+          type: "button",
+          class: "main",
+          disabled: reason !== null,
+          "data-shortcut": "c",
+          onclick: () => newToken(place),
+        },
+        icon("plus"),
+        t("tokens.create"),
       )
     : null;
   const page = await load(place);
   if (!page.nodes.length && !isFiltered(query) && !page.pageInfo.hasPreviousPage) {
     return {
       ...view,
-      actions: [create],
-      body: [reason ? alertBox("info", reason) : null, noTokens(place, firstStep(create, reason))],
+      body: noTokens(place, firstStep(workspace, create, reason)),
     };
   }
   return { ...view, actions: [create], body: [reason ? alertBox("info", reason) : null, list(place, page)] };
@@ -67,10 +77,11 @@ async function load({ workspace, space, query }) {
   return data[root].tokens;
 }
 
-function firstStep(create, reason) {
-  if (!create) return "Your role cannot create tokens; ask somebody who can.";
-  if (reason) return "Settings show the plans to choose from.";
-  return "Choose “New token” to make the first one. Its secret is shown once.";
+function firstStep(workspace, create, reason) {
+  if (!create) return h("p", {}, t("tokens.mayNotCreate"));
+  if (!reason) return [h("p", {}, t("tokens.firstStep")), h("div", { class: "actions" }, create)];
+  const plans = h("a", { href: `/workspace/${workspace.id}/settings`, class: "button" }, t("tokens.seePlans"));
+  return [alertBox("info", reason), isDashboard() ? h("div", { class: "actions" }, plans) : null];
 }
 
 /** The toolbar stays while the table beneath is loaded afresh, so that the search box keeps its focus. */
@@ -88,7 +99,7 @@ function list(place, first) {
     );
   const draw = () => {
     const sorting = { ...sortOf(query), change: (field) => resort(field) };
-    const caption = `Tokens of ${(space ?? workspace).name}, ${page.nodes.length} on this page`;
+    const caption = t("tokens.caption", { value: (space ?? workspace).name, count: page.nodes.length });
     const rows = table({
       caption,
       columns: columns(),
@@ -96,12 +107,13 @@ function list(place, first) {
       sorting,
       rowClass: (one) => rowClass(one.status),
       lead: picked.lead(page.nodes),
+      kind: "tokens-table",
     });
     const none = h(
       "p",
       { class: "empty" },
-      "No token matches. ",
-      h("button", { type: "button", class: "plain link", onclick: clear }, "Show all"),
+      t("tokens.noMatch"),
+      h("button", { type: "button", class: "plain link", onclick: clear }, t("tokens.showAll")),
     );
     fill(results, picked.bar, page.nodes.length ? rows : none, pager(page.pageInfo, turn));
   };
@@ -115,7 +127,7 @@ function list(place, first) {
       picked.keep(page.nodes);
       draw();
     } catch (error) {
-      fill(results, errorBox(error, h("button", { type: "button", onclick: reload }, "Try again")));
+      fill(results, errorBox(error, h("button", { type: "button", onclick: reload }, t("tokens.tryAgain"))));
     } finally {
       results.removeAttribute("aria-busy");
     }
@@ -139,7 +151,8 @@ function list(place, first) {
     note(query);
     render();
   };
-  place.reload = reload;
+  // The page may have been drawn again meanwhile, such as by its link in the navigation.
+  place.reload = () => (results.isConnected ? reload() : render());
   draw();
   return [
     h("div", { class: "toolbar" }, filterBar(workspace, query, narrowed), columnsButton("tokens", columns(), draw)),
@@ -166,7 +179,7 @@ async function newToken(place) {
   }
   if (!space && !spaces?.nodes.length && !workspace.product.tokenKinds.includes("WORKSPACE")) {
     await go(`/workspace/${workspace.id}/spaces`);
-    say("Tokens belong to a space here: make a space first.");
+    say(t("tokens.spaceFirst"));
     return;
   }
   const made = await createToken(workspace, { space, spaces });

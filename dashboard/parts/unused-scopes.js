@@ -1,5 +1,6 @@
 // Scopes that no request needed, and a way to take them off the token.
 
+import { t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { render } from "../base/router.js";
@@ -16,14 +17,22 @@ export function unusedScopes(workspace, token, unused, days) {
     const act = async () => (await remove(workspace, token, scope)) && render();
     const button =
       able && token.scopes.length > 1
-        ? h("button", { type: "button", class: "small", "aria-label": `Remove ${scope}`, onclick: act }, "Remove")
+        ? h(
+            "button",
+            { type: "button", class: "small", "aria-label": t("tokens.removeNamed", { scope }), onclick: act },
+            t("tokens.remove"),
+          )
         : null;
     return h("li", {}, h("code", {}, scope), " ", button);
   });
-  const text = token.lastUsedAt
-    ? `No request of the last ${days} days needed these:`
-    : "The token was not used yet; these wait for a first use:";
-  return h("div", { class: "unused" }, h("h3", {}, "Never used"), h("p", {}, text), h("ul", { class: "scopes" }, rows));
+  const text = token.lastUsedAt ? t("tokens.unusedSince", { days }) : t("tokens.unusedYet");
+  return h(
+    "div",
+    { class: "unused" },
+    h("h3", {}, t("tokens.unused")),
+    h("p", {}, text),
+    h("ul", { class: "scopes" }, rows),
+  );
 }
 
 /** The grants without this scope; a shorthand that includes it is replaced by the others it stands for. */
@@ -41,16 +50,14 @@ async function remove(workspace, token, scope) {
   const split = workspace.product.shorthands.filter(
     (one) => token.grants.includes(one.name) && one.scopes.includes(scope),
   );
-  const note = split.length
-    ? `${split.map((one) => one.name).join(", ")} will be replaced by the other scopes it stands for.`
-    : null;
+  const note = split.length ? t("tokens.removeSplit", { names: split.map((one) => one.name).join(", ") }) : null;
   return confirmed({
-    title: `Remove ${scope}?`,
-    text: [`Requests of ${token.name} that need it are refused from then on.`, note].filter(Boolean),
-    button: "Remove scope",
+    title: t("tokens.removeScopeTitle", { scope }),
+    text: [t("tokens.removeScopeText", { name: token.name }), note].filter(Boolean),
+    button: t("tokens.removeScope"),
     act: async () => {
       await change(UPDATE, { id: token.id, grants });
-      say(`${scope} was removed from ${token.name}.`);
+      say(t("tokens.wasRemovedFrom", { scope, name: token.name }));
     },
   });
 }

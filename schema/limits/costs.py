@@ -439,6 +439,8 @@ def product_sizes(products: Iterable[Product]) -> dict[str, int]:
         "Product.presets": longest(*(len(one.presets) for one in listed)),
         "Product.useCases": longest(*(len(one.use_cases) for one in listed)),
         "Product.roles": roles,
+        "Presentation.links": longest(*(len(one.presentation.links) for one in listed)),
+        "Presentation.texts": longest(*(len(one.presentation.texts) for one in listed)),
         "Product.plans": longest(*(len(one.plans) for one in listed)),
         "Product.tokenRoles": roles,
         "Shorthand.scopes": scopes,

@@ -13,6 +13,7 @@ from spacekey.domain.scope import MANAGEMENT_SCOPES
 from spacekey.domain.secret import ENVIRONMENTS, scanner_regex
 from spacekey.schema.limits.costs import at_most
 
+from .presentation import Presentation, presentation_type
 from .relay import enum_value
 
 SCOPES_MAX = ENTRIES_MAX + len(MANAGEMENT_SCOPES)
@@ -30,6 +31,10 @@ class Scope:
     management: bool = strawberry.field(
         description=("Whether the scope protects Spacekey's own API. Otherwise it protects the product's API.")
     )
+    label: str | None = strawberry.field(
+        description="The name of the scope as shown to people. Null if they know it by its name."
+    )
+    use_case: str | None = strawberry.field(description="Who needs the scope, in a few words. Null if it is not said.")
 
 
 @strawberry.type(
@@ -72,6 +77,7 @@ class UseCase:
     """GraphQL type of a use case, which has either grants or a preset."""
 
     title: str = strawberry.field(description="The purpose as shown to people.")
+    description: str = strawberry.field(description="The purpose in more words. Empty if the title says it all.")
     grants: list[str] = strawberry.field(
         description="The scopes, shorthands or roles to grant. Empty if a preset is recommended.",
         directives=[at_most(ENTRIES_MAX)],
@@ -217,9 +223,16 @@ class Product:
     )
     def scopes(self) -> list[Scope]:
         """Return the product's scopes, then the management scopes."""
+        shown = self.product.presentation
         named = ((self.product.scopes, False), (MANAGEMENT_SCOPES, True))
         return [
-            Scope(name=name, description=text, management=management)
+            Scope(
+                name=name,
+                description=text,
+                management=management,
+                label=shown.labels.get(name),
+                use_case=shown.use_cases.get(name),
+            )
             for scopes, management in named
             for name, text in scopes.items()
         ]
@@ -227,8 +240,9 @@ class Product:
     @strawberry.field(description="The product's shorthands.", directives=[at_most(ENTRIES_MAX)])
     def shorthands(self) -> list[Shorthand]:
         """Return the shorthands."""
+        labels = self.product.presentation.labels
         return [
-            Shorthand(shorthand=one, name=one.name, title=one.title, description=one.description)
+            Shorthand(shorthand=one, name=one.name, title=labels.get(one.name, one.title), description=one.description)
             for one in self.product.shorthands.values()
         ]
 
@@ -243,7 +257,10 @@ class Product:
     @strawberry.field(description="The product's recommendations of what to grant.", directives=[at_most(ENTRIES_MAX)])
     def use_cases(self) -> list[UseCase]:
         """Return the recommendations."""
-        return [UseCase(title=one.title, grants=list(one.grants), preset=one.preset) for one in self.product.use_cases]
+        return [
+            UseCase(title=one.title, grants=list(one.grants), preset=one.preset, description=one.description)
+            for one in self.product.use_cases
+        ]
 
     @strawberry.field(
         description=(
@@ -254,6 +271,11 @@ class Product:
     def roles(self) -> list[Role]:
         """Return the roles as the product defines them."""
         return role_types(self.product, self.product.roles)
+
+    @strawberry.field(description="How the product's dashboard looks and speaks.")
+    def presentation(self) -> Presentation:
+        """Return the presentation."""
+        return presentation_type(self.product)
 
     @strawberry.field(description="The product's plans.", directives=[at_most(ENTRIES_MAX)])
     def plans(self) -> list[Plan]:

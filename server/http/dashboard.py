@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -20,13 +22,16 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from spacekey.domain.errors import ConfigurationError
+from spacekey.domain.product import Product
 from spacekey.middleware.routing.endpoints import public
+from spacekey.server.context import parts_of
 
 from .base_path import base_path
 
 PAGES = (
     "/",
     "/account",
+    "/account/{rest:path}",
     "/invitation",
     "/password",
     "/workspace/{rest:path}",
@@ -48,6 +53,8 @@ POLICY = "; ".join(
         "trusted-types 'none'",
     )
 )
+_ASSET_POLICY = "default-src 'none'; sandbox"
+"""Of a file that is opened by itself, such as a logo: it runs nothing."""
 _FOR_EVER = "public, max-age=31536000, immutable"
 _PAGE_HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -56,6 +63,8 @@ _PAGE_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 ENTRY = "app.js"
+EARLY = "early.js"
+"""Runs before the page is painted."""
 STYLES = ("tokens.css", "base.css", "controls.css", "layout.css", "table.css", "dialog.css", "pieces.css")
 ASSETS = "/assets/"
 PASSWORDS = '{"passwords": true}'
@@ -63,6 +72,9 @@ BASE = "{base}"
 """Stands for the base path in the page's source."""
 _IMPORT = re.compile(r'^import \{([\w\s,$]*)\} from "(\.[^"]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/)\n|^[ \t]+", re.MULTILINE | re.DOTALL)
+"""Comments on lines of their own, and indentation. Neither means anything in a module of the dashboard, and indentation
+means nothing in its GraphQL documents either."""
 _OTHER = re.compile(r"^(?:import|export)\b.*|\bimport\(.*|\bimport\.meta\b.*", re.MULTILINE)
 
 
@@ -79,19 +91,21 @@ def dashboard_routes(
     files = dashboard_files(folder if folder is not None else packaged_dashboard(), graphiql, sign_in)
 
     @lru_cache(maxsize=16)
-    def page_below(base: str) -> File:
-        return page_file(files.html, base)
+    def page_below(base: str, product: str | None) -> File:
+        return page_file(files.html, base, product)
 
     @public
     async def page(request: Request) -> Response:
-        return answer_file(request, page_below(base_path(request.scope)), _PAGE_HEADERS)
+        product = only_product(parts_of(request).system.products)
+        return answer_file(request, page_below(base_path(request.scope), product), _PAGE_HEADERS)
 
     @public
     async def asset(request: Request) -> Response:
-        file = files.assets.get(request.path_params["name"])
+        name = request.path_params["name"]
+        file = files.assets.get(name) or logo_file(parts_of(request).system.products, name)
         if file is None:
             raise HTTPException(404)
-        return answer_file(request, file, {"Cache-Control": _FOR_EVER})
+        return answer_file(request, file, {"Cache-Control": _FOR_EVER, "Content-Security-Policy": _ASSET_POLICY})
 
     pages: list[BaseRoute] = [Route(path, page, methods=["GET"]) for path in PAGES]
     return [*pages, Route("/assets/{name}", asset, methods=["GET"])]
@@ -103,12 +117,12 @@ def answer_file(request: Request, file: File, headers: dict[str, str]) -> Respon
     headers = {**headers, "ETag": tag, "Vary": "Accept-Encoding"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    if not _takes_gzip(request):
+    if not takes_gzip(request):
         return Response(file.plain, headers=headers, media_type=file.media_type)
     return Response(file.compressed, headers={**headers, "Content-Encoding": "gzip"}, media_type=file.media_type)
 
 
-def _takes_gzip(request: Request) -> bool:
+def takes_gzip(request: Request) -> bool:
     """Return whether the client accepts gzip (RFC 9110 §12.5.3); a weight of 0 refuses it."""
     for part in request.headers.get("accept-encoding", "").lower().split(","):
         name, _, weight = part.partition(";")
@@ -154,15 +168,16 @@ def dashboard_files(folder: Path, graphiql: bool = False, sign_in: str = PASSWOR
     """
     styles = "".join((folder / "style" / name).read_text(encoding="utf-8") for name in STYLES)
     script = compressed_file("app", "js", "text/javascript; charset=utf-8", joined_modules(folder, ENTRY))
+    early = compressed_file("early", "js", "text/javascript; charset=utf-8", joined_modules(folder, EARLY))
     style = compressed_file("app", "css", "text/css; charset=utf-8", styles)
     icon = compressed_file("icon", "svg", "image/svg+xml", (folder / "icon.svg").read_text(encoding="utf-8"))
     html = (folder / "index.html").read_text(encoding="utf-8")
-    for file, name in ((script, "app.js"), (style, "app.css"), (icon, "icon.svg")):
+    for file, name in ((script, "app.js"), (early, "early.js"), (style, "app.css"), (icon, "icon.svg")):
         html = html.replace(f'"{BASE}/{name}"', f'"{BASE}{file.path}"').replace(f"integrity-of-{name}", file.integrity)
     html = html.replace("</head>", f'<meta name="sign-in" content="{escape(sign_in)}">\n</head>')
     if graphiql:
         html = html.replace("</head>", '<meta name="graphiql" content="enabled">\n</head>')
-    assets = {file.path.removeprefix(ASSETS): file for file in (script, style, icon)}
+    assets = {file.path.removeprefix(ASSETS): file for file in (script, early, style, icon)}
     return DashboardFiles(html=html, assets=assets)
 
 
@@ -171,9 +186,50 @@ def style_path() -> str:
     return next(one.path for one in dashboard_files(packaged_dashboard()).assets.values() if one.path.endswith(".css"))
 
 
-def page_file(html: str, base: str) -> File:
-    """Return the page of an app with this base path, which is percent-encoded and so has no character of HTML's."""
+def page_file(html: str, base: str, product: str | None = None) -> File:
+    """Return the page of an app.
+
+    :param base: the base path, which is percent-encoded and so has no character of HTML's.
+    :param product: the product that the whole server is for, as JSON.
+    """
+    if product is not None:
+        html = html.replace("</head>", f'<meta name="product" content="{escape(product)}">\n</head>')
     return compressed_file("index", "html", "text/html; charset=utf-8", html.replace(BASE, base))
+
+
+def only_product(products: Mapping[str, Product]) -> str | None:
+    """Return the product of a server that has one, with its presentation as in GraphQL, as JSON; else None.
+
+    Its pages that belong to no workspace, such as the one to sign in, look and speak as the product does.
+    """
+    if len(products) != 1:
+        return None
+    (product,) = products.values()
+    shown = product.presentation
+    accent = shown.accent
+    return json.dumps(
+        {
+            "title": product.title,
+            "presentation": {
+                "token": shown.token,
+                "tokens": shown.tokens,
+                "logo": None if shown.logo is None else f"{ASSETS}{shown.logo.name}",
+                "accent": None if accent is None else {"light": accent.light, "dark": accent.dark},
+                "texts": [{"name": name, "text": text} for name, text in shown.texts.items()],
+            },
+        },
+        ensure_ascii=False,
+    )
+
+
+def logo_file(products: Mapping[str, Product], name: str) -> File | None:
+    """Return the logo of one of the products by the name of its file."""
+    for product in products.values():
+        logo = product.presentation.logo
+        if logo is not None and logo.name == name:
+            compressed = gzip.compress(logo.content, 9, mtime=0)
+            return File(f"{ASSETS}{name}", logo.media_type, logo.content, compressed, logo.digest)
+    return None
 
 
 def compressed_file(stem: str, extension: str, media_type: str, text: str) -> File:
@@ -219,6 +275,7 @@ def _modules(folder: Path, entry: str) -> dict[str, str]:
 
 
 def _as_function(name: str, source: str) -> str:
+    source = _COMMENT.sub("", source)
     exported = _EXPORT.findall(source)
     source = _IMPORT.sub(lambda match: f"const {{{match[1]}}} = {_variable(_resolved(name, match[2]))};", source)
     source = _EXPORT.sub("", source)

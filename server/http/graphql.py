@@ -5,6 +5,7 @@ GET, batches, forms, multipart and subscriptions are refused.
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 from typing import Any
@@ -28,6 +29,7 @@ from spacekey.schema.errors import RATE_LIMITED, UNAVAILABLE, UNRESOLVED, rate_l
 from spacekey.server.context import caller_from, facts_of, parts_of, principal_of
 from spacekey.server.limits import budget_of
 
+from .dashboard import takes_gzip
 from .errors import REALM
 from .request_models import GraphQLRequest
 from .requests import JSON_TYPE, BadBody, bounded_body, media_type, parsed_json, validated
@@ -40,6 +42,8 @@ RETRY_AFTER_SECONDS = 1
 CHARACTERS_PER_COST = 100
 """How many characters of a document cost 1 to parse and validate."""
 BODY_BYTES_MAX = 131_072
+COMPRESSED_FROM_BYTES = 2_000
+GZIP_LEVEL = 5
 
 
 class GraphQLDoor:
@@ -64,6 +68,8 @@ class GraphQLDoor:
         session = CookieSession(request)
         result = await self._execute(request, asked, session)
         response = _response(media, result)
+        if session.secret is not None and "mutation" not in asked.query:
+            _compress(request, response)
         session.answer(response)
         return response
 
@@ -124,6 +130,20 @@ def _response(media: str, result: ExecutionResult) -> Response:
     status = _status(errors) if before_execution and media == RESPONSE_TYPE else 200
     headers = {"WWW-Authenticate": challenge_of(errors, REALM)} if status in (401, 403) else {}
     return _json(media, status, body, headers)
+
+
+def _compress(request: Request, response: Response) -> None:
+    """Compress a page's data for the browser that asks for it.
+
+    Only for queries of people's sessions: a mutation's answer may hold a secret, whose length then tells nothing, and
+    programs are on lines that are fast enough.
+    """
+    if len(response.body) < COMPRESSED_FROM_BYTES or not takes_gzip(request):
+        return
+    response.body = gzip.compress(response.body, GZIP_LEVEL, mtime=0)
+    response.headers["Content-Length"] = str(len(response.body))
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept, Accept-Encoding"
 
 
 def _retry_after(errors: list[GraphQLError]) -> int:

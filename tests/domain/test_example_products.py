@@ -75,7 +75,7 @@ def test_emit_recommendations() -> None:
         ("Worker", (), "worker"),
         ("Monitor", ("jobs:read",), None),
         ("Producer + monitor", ("jobs:create", "jobs:read"), None),
-        ("Third-party client, live updates only", ("jobs:read:progress",), None),
+        ("Third-party client", ("jobs:read:progress",), None),
         ("Minimal worker", ("jobs:poll", "jobs:ack", "jobs:complete", "jobs:fail"), None),
     ]
 

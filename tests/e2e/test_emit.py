@@ -31,7 +31,7 @@ RECOMMENDED = {
     "Worker": WORKER,
     "Monitor": {"jobs:read"},
     "Producer + monitor": {"jobs:create", "jobs:read"},
-    "Third-party client, live updates only": {"jobs:read:progress"},
+    "Third-party client": {"jobs:read:progress"},
     "Minimal worker": {"jobs:poll", "jobs:ack", "jobs:complete", "jobs:fail"},
 }
 """What each recommended use may do, written out."""

@@ -68,7 +68,7 @@ OPEN_FIELDS: dict[str, Open] = {
     # what products and a caller's own account say: any caller
     "Product": _open(
         "name title description secretPrefix environments tokenKinds tokenRoles grantKind scopes shorthands presets"
-        " roles plans useCases secretPattern",
+        " roles plans useCases secretPattern presentation",
         CALLER,
     ),
     "Plan": _open("name title rateLimit scopes selfService maxTokens", CALLER),
@@ -76,9 +76,16 @@ OPEN_FIELDS: dict[str, Open] = {
     "Preset": _open("name title description scopes", CALLER),
     "RateLimit": _open("burst perMinute", CALLER),
     "Role": _open("name title description grants scopes", CALLER),
-    "Scope": _open("name description management", CALLER),
+    "Scope": _open("name description management label useCase", CALLER),
     "Shorthand": _open("name title description scopes", CALLER),
-    "UseCase": _open("title preset grants", CALLER),
+    "UseCase": _open("title description preset grants", CALLER),
+    "Presentation": _open(
+        "token tokens variable exampleUrl logo accent navigation columns actions links texts", CALLER
+    ),
+    "Accent": _open("light dark", CALLER),
+    "Navigation": _open("section label path", CALLER),
+    "HelpLink": _open("title url", CALLER),
+    "ReplacedText": _open("name text", CALLER),
     "Session": _open("id createdAt endsAt lastSeenAt ip userAgent isCurrent", CALLER),
     "SignOutSuccess": _open("endedSessionId nextUrl", CALLER),
     "EndSessionSuccess": _open("endedSessionId", CALLER),

@@ -59,20 +59,20 @@ async def test_another_password_ends_the_other_sessions_and_opens_the_next(visit
     page = here.page
 
     async def fill(old: str, new: str, again: str) -> None:
-        for label, text in (("Present password", old), ("New password", new), ("The same again", again)):
+        for label, text in (("Current password", old), ("New password", new), ("Repeat the password", again)):
             await page.get_by_label(label).fill(text)
         await page.get_by_role("button", name="Change password").click()
 
     await fill("not the right one at all", ANOTHER, ANOTHER)
-    await expect(page.get_by_text("This is not your present password.")).to_be_visible()
+    await expect(page.get_by_text("This is not your current password.")).to_be_visible()
     await fill(PASSWORD, ANOTHER, "something else entirely")
-    await expect(page.get_by_text("The two passwords differ.")).to_be_visible()
+    await expect(page.get_by_text("The passwords don't match.")).to_be_visible()
     await fill(PASSWORD, "aaaaaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaaaaa")
     await expect(page.locator("[data-field=password] > .field-error")).not_to_be_empty()
-    await expect(page.get_by_label("Present password")).to_have_value(PASSWORD)
+    await expect(page.get_by_label("Current password")).to_have_value(PASSWORD)
     await fill(PASSWORD, ANOTHER, ANOTHER)
     await expect(page.get_by_text("Your password was changed.")).to_be_visible()
-    await expect(page.get_by_label("Present password")).to_have_value("")
+    await expect(page.get_by_label("Current password")).to_have_value("")
     await expect(page.get_by_role("region", name="Your sessions").locator("tbody tr")).to_have_count(1)
     await page.reload()
     await expect(page.get_by_role("heading", name="Your account")).to_be_visible()

@@ -105,11 +105,11 @@ async def test_the_dashboard_is_whole_below_any_path(
         name = f"{way} below {unquote(base) or 'the host'}"
         space = f"/space/{dashboard.world.spaces['emit']}/tokens"
         await owner.sign_in(path=space)
-        await page.get_by_role("button", name="New token").click()
+        await page.locator("[data-shortcut=c]").click()
         await page.get_by_role("textbox", name="Name").fill(name)
-        await page.get_by_role("button", name="Producer jobs:create").click()
-        await page.get_by_role("button", name="Create token").click()
-        assert (await page.get_by_label("The token").input_value()).startswith("em_live_")
+        await page.get_by_role("button", name="Producer — app that submits jobs").click()
+        await page.locator("dialog [type=submit]").click()
+        assert (await page.locator("dialog textarea.secret").input_value()).startswith("em_live_")
         await page.keyboard.press("Escape")
         await page.get_by_role("button", name="Close without copying").click()
         await page.get_by_role("link", name=name, exact=True).click()

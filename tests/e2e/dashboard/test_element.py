@@ -241,18 +241,18 @@ async def shown(
 async def test_keys_are_managed_by_the_keyboard_alone_in_a_page_of_another_origin(browser: Browser, host: Host) -> None:
     async with shown(browser, host, "ada", permissions=["clipboard-read", "clipboard-write"]) as reader:
         page = reader.page
-        await expect(page.get_by_text("No tokens yet")).to_be_visible()
+        await expect(page.get_by_text("No API keys yet")).to_be_visible()
         assert await reader.faults() == [], "no tokens"
-        await reader.press("New token")
+        await reader.press("Create API key")
         await expect(page.get_by_role("dialog")).to_be_visible()
         assert await reader.faults() == [], "create"
         await page.keyboard.type("From the page")
         await reader.tab_to("jobs:read")
         await page.keyboard.press("Space")
-        await reader.press("Create token")
+        await reader.press("Create API key")
         await expect(page.get_by_role("heading", name="is ready")).to_be_visible()
         assert await reader.faults() == [], "secret"
-        secret = await page.get_by_role("textbox", name="The token").input_value()
+        secret = await page.locator("textarea.secret").input_value()
         assert secret.startswith("sp_live_")
         await reader.press("Copy")
         assert await page.evaluate("navigator.clipboard.readText()") == secret
@@ -266,9 +266,9 @@ async def test_keys_are_managed_by_the_keyboard_alone_in_a_page_of_another_origi
         await reader.tab_to_item("Rotate")
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", name="Rotate From the page")).to_be_visible()
-        await reader.press("Rotate token")
+        await reader.press("Rotate API key")
         await expect(page.get_by_role("heading", name="is ready")).to_be_visible()
-        rotated = await page.get_by_role("textbox", name="The token").input_value()
+        rotated = await page.locator("textarea.secret").input_value()
         assert rotated != secret
         await reader.press("Copy")
         await reader.press("Done")
@@ -292,11 +292,11 @@ async def test_keys_are_managed_by_the_keyboard_alone_in_a_page_of_another_origi
 async def test_another_session_comes_from_the_page_and_what_was_typed_stays(browser: Browser, host: Host) -> None:
     async with shown(browser, host, "bob") as reader:
         page = reader.page
-        await page.get_by_role("button", name="New token").click()
+        await page.locator("[data-shortcut=c]").click()
         await page.get_by_role("textbox", name="Name").fill("Typed before")
         await page.get_by_role("checkbox", name="jobs:read").check()
         host.end_sessions("bob")
-        await page.get_by_role("button", name="Create token").click()
+        await page.locator("dialog [type=submit]").click()
         await expect(page.get_by_role("heading", name="Typed before is ready")).to_be_visible()
         assert [one["type"] for one in await reader.heard()] == ["session-ended", "created"]
 
@@ -310,18 +310,18 @@ async def test_where_no_session_comes_the_element_says_so_and_goes_on_with_a_lat
         give = """async () => { const answer = await fetch("/session?as=fay&kind=all", { method: "POST" });
             document.querySelector("spacekey-tokens").setAttribute("session", (await answer.json()).secret); }"""
         await page.evaluate(give)
-        create = page.get_by_role("button", name="New token")
+        create = page.locator("[data-shortcut=c]")
         await expect(create).to_be_visible()
         assert await page.evaluate("document.querySelector('spacekey-tokens').hasAttribute('session')") is False
         await create.click()
         await page.get_by_role("textbox", name="Name").fill("Kept")
         await page.get_by_role("checkbox", name="jobs:read").check()
         host.end_sessions("fay")
-        await page.get_by_role("button", name="Create token").click()
+        await page.locator("dialog [type=submit]").click()
         await expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
         assert [one["type"] for one in await reader.heard()] == ["session-ended"]
         await page.evaluate(give)
-        await page.get_by_role("button", name="Create token").click()
+        await page.locator("dialog [type=submit]").click()
         await expect(page.get_by_role("heading", name="Kept is ready")).to_be_visible()
 
 
@@ -339,11 +339,11 @@ async def test_a_page_that_is_getting_a_session_is_waited_for(browser: Browser, 
               setTimeout(async () => { keys.session = await open(); }, 200);
             });
             keys.session = await open(); }""")
-        await page.get_by_role("button", name="New token").click()
+        await page.locator("[data-shortcut=c]").click()
         await page.get_by_role("textbox", name="Name").fill("Waited for")
         await page.get_by_role("checkbox", name="jobs:read").check()
         host.end_sessions("gus")
-        await page.get_by_role("button", name="Create token").click()
+        await page.locator("dialog [type=submit]").click()
         await expect(page.get_by_role("heading", name="Waited for is ready")).to_be_visible()
 
 
@@ -352,10 +352,10 @@ async def test_two_elements_on_a_page_share_nothing(browser: Browser, host: Host
         page = reader.page
         cleo, dan = page.locator("#cleo"), page.locator("#dan")
         for element, name in ((cleo, "Of Cleo"), (dan, "Of Dan")):
-            await element.get_by_role("button", name="New token").click()
+            await element.locator("[data-shortcut=c]").click()
             await element.get_by_role("textbox", name="Name").fill(name)
             await element.get_by_role("checkbox", name="jobs:read").check()
-            await element.get_by_role("button", name="Create token").click()
+            await element.locator("dialog [type=submit]").click()
             await element.get_by_role("button", name="Done").click()
             await element.get_by_role("button", name="Close without copying").click()
             await expect(element.get_by_role("row", name=name)).to_be_visible()
@@ -376,8 +376,8 @@ async def test_two_elements_on_a_page_share_nothing(browser: Browser, host: Host
 async def test_who_may_not_create_sees_no_button_and_is_refused(browser: Browser, host: Host) -> None:
     async with shown(browser, host, "eve", kind="reads") as reader:
         page = reader.page
-        await expect(page.get_by_text("cannot create tokens")).to_be_visible()
-        await expect(page.get_by_role("button", name="New token")).to_have_count(0)
+        await expect(page.get_by_text("doesn't allow you to create API keys")).to_be_visible()
+        await expect(page.locator("[data-shortcut=c]")).to_have_count(0)
         answer = await page.evaluate(
             """async ([url, owner]) => {
             const open = await fetch("/session?as=eve&kind=reads", { method: "POST" });
@@ -402,12 +402,12 @@ async def test_the_page_decides_colours_and_font_and_its_own_styles_stay_outside
         spacekey-tokens { --spacekey-accent-ground: rgb(0, 90, 40); --spacekey-radius: 0px; }"""
     try:
         async with shown(browser, host, "hal") as reader:
-            button = reader.page.get_by_role("button", name="New token")
+            button = reader.page.locator("[data-shortcut=c]")
             await expect(button).to_have_css("background-color", "rgb(0, 90, 40)")
             await expect(button).to_have_css("border-top-left-radius", "0px")
             await expect(button).to_have_css("letter-spacing", "normal")
             await expect(button).to_have_css("font-family", "monospace")
-            ink = await reader.page.get_by_role("heading", name="No tokens").evaluate(
+            ink = await reader.page.get_by_role("heading", name="No API keys").evaluate(
                 "(one) => getComputedStyle(one).color"
             )
             assert ink == "rgb(236, 238, 244)"
@@ -418,7 +418,7 @@ async def test_the_page_decides_colours_and_font_and_its_own_styles_stay_outside
 async def test_the_page_of_the_guide_works(browser: Browser, host: Host) -> None:
     page = await browser.new_page()
     await page.goto(f"{host.url}/guide")
-    button = page.get_by_role("button", name="New token")
+    button = page.locator("[data-shortcut=c]")
     await expect(button).to_have_css("background-color", "rgb(15, 92, 77)")
     await page.close()
 
@@ -426,9 +426,9 @@ async def test_the_page_of_the_guide_works(browser: Browser, host: Host) -> None
 async def test_an_element_that_leaves_takes_its_dialogs_along(browser: Browser, host: Host) -> None:
     async with shown(browser, host, "ida") as reader:
         page = reader.page
-        await page.get_by_role("button", name="New token").click()
+        await page.locator("[data-shortcut=c]").click()
         await page.evaluate("() => { const one = document.querySelector('spacekey-tokens'); one.before(one); }")
         await page.evaluate("() => { window.gone = document.querySelector('spacekey-tokens'); gone.remove(); }")
         await expect(page.get_by_role("dialog")).to_have_count(0)
         await page.evaluate("() => document.querySelector('main').append(gone)")
-        await expect(page.get_by_role("button", name="New token")).to_be_visible()
+        await expect(page.locator("[data-shortcut=c]")).to_be_visible()

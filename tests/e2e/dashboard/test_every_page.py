@@ -62,11 +62,11 @@ async def test_no_dialog_has_an_accessibility_fault(visitor: NewVisitor) -> None
     world = reader.dashboard.world
     await reader.sign_in(path=f"/space/{world.spaces['emit']}/tokens")
     page = reader.page
-    await page.get_by_role("button", name="New token").click()
+    await page.locator("[data-shortcut=c]").click()
     assert await faults(reader) == [], "create"
     await page.get_by_role("textbox", name="Name").fill("Checked")
-    await page.get_by_role("button", name="Producer jobs:create").click()
-    await page.get_by_role("button", name="Create token").click()
+    await page.get_by_role("button", name="Producer — app that submits jobs").click()
+    await page.locator("dialog [type=submit]").click()
     await page.get_by_role("heading", name="is ready").wait_for()
     assert await faults(reader) == [], "secret"
     await page.get_by_role("button", name="Done").click()
@@ -83,7 +83,7 @@ async def test_no_dialog_has_an_accessibility_fault(visitor: NewVisitor) -> None
     for path, button in (
         (f"/workspace/{world.workspaces['emit']}/settings", "Delete workspace"),
         (f"/workspace/{world.workspaces['emit']}/members", "Withdraw the invitation of invited@example.com"),
-        (f"/workspace/{world.workspaces['crowded']}/access-tokens", "New token"),
+        (f"/workspace/{world.workspaces['crowded']}/access-tokens", "Create API key"),
     ):
         await reader.go(path)
         await page.get_by_role("button", name=button, exact=True).click()

@@ -103,7 +103,7 @@ async def test_a_space_beyond_the_first_hundred_is_found_by_name_when_a_token_is
     owner = await visitor()
     page, workspace = owner.page, owner.dashboard.world.workspaces["crowded"]
     await owner.sign_in(path=f"/workspace/{workspace}/access-tokens?q=batch")
-    await page.get_by_role("button", name="New token").click()
+    await page.locator("[data-shortcut=c]").click()
     dialog = page.get_by_role("dialog")
     choice = dialog.get_by_role("combobox", name="Belongs to")
     await expect(choice.locator("option")).to_have_count(101)
@@ -115,7 +115,7 @@ async def test_a_space_beyond_the_first_hundred_is_found_by_name_when_a_token_is
     await expect(dialog).to_be_visible()
     await dialog.get_by_role("textbox", name="Name").fill("For the last shop")
     await dialog.get_by_role("checkbox", name="queues:read").check()
-    await dialog.get_by_role("button", name="Create token").click()
+    await page.locator("dialog [type=submit]").click()
     await page.get_by_role("heading", name="For the last shop is ready").wait_for()
     answer = await owner.ask(
         """query ($id: ID!) { workspace(id: $id) {
@@ -198,7 +198,7 @@ async def test_more_inactive_tokens_than_the_page_shows_are_found_by_the_same_sp
     owner = await visitor()
     page, workspace = owner.page, owner.dashboard.world.workspaces["crowded"]
     await owner.sign_in(path=f"/workspace/{workspace}/usage?days=7")
-    await page.get_by_role("link", name="see them in the list of tokens").click()
+    await page.get_by_role("link", name="see them in the list").click()
     await expect(page.get_by_role("combobox", name="Use")).to_have_value("unused.7")
     await expect(page.locator("tbody tr")).to_have_count(SIZE)
 

@@ -86,22 +86,22 @@ async def sign_in(page: Page, email: str, password: str) -> None:
 async def test_a_forgotten_password_is_replaced(browser: Browser, here: Mailing) -> None:
     page = await opened(browser)
     await page.goto(here.url)
-    await page.get_by_role("link", name="Forgotten your password?").click()
+    await page.get_by_role("link", name="Forgot your password?").click()
     for address in ("unknown@acme.example", ADA):
         await page.goto(f"{here.url}/password")
-        await page.get_by_label("E-mail address").fill(address)
+        await page.get_by_label("Email address").fill(address)
         await page.get_by_role("button", name="Send a link").click()
         await expect(page.get_by_text(f"If an account has proven {address}, a link is on its way")).to_be_visible()
     link = await here.link(ADA, 0)
     await page.goto(link)
     await page.reload()  # the secret is out of the address bar, and so is lost
-    await expect(page.get_by_label("E-mail address")).to_be_visible()
+    await expect(page.get_by_label("Email address")).to_be_visible()
     await page.goto("about:blank")
     await page.goto(link)
-    await expect(page.get_by_role("heading", name="Forgotten password")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Reset your password")).to_be_visible()
     assert "#" not in page.url
     await page.get_by_label("New password").fill(ANOTHER)
-    await page.get_by_label("The same again").fill(ANOTHER)
+    await page.get_by_label("Repeat the password").fill(ANOTHER)
     await page.get_by_role("button", name="Set password").click()
     await expect(page.get_by_text(f"Sign in as {ADA}")).to_be_visible()
     await sign_in(page, ADA, ANOTHER)
@@ -115,15 +115,15 @@ async def test_an_invitation_by_mail_proves_the_address(browser: Browser, here: 
     assert len(code) == 43
     assert code not in page.url
     await page.get_by_label("New password").fill(PASSWORD)
-    await page.get_by_label("The same again").fill(PASSWORD)
+    await page.get_by_label("Repeat the password").fill(PASSWORD)
     await page.get_by_role("button", name="Create account and join").click()
     await expect(page.get_by_role("heading", name="Workspaces")).to_be_visible()
     await page.goto(f"{here.url}/account")
     await expect(page.get_by_text("Your e-mail address is proven")).to_be_visible()
     # another address is a claim, until the link that is mailed there is opened
-    await page.get_by_label("E-mail address").fill(EVE)
+    await page.get_by_label("Email address").fill(EVE)
     await page.get_by_role("button", name="Save").click()
-    await page.get_by_role("button", name="Send a link to prove it").click()
+    await page.get_by_role("button", name="Send a verification link").click()
     await expect(page.get_by_text(f"A link is on its way to {EVE}")).to_be_visible()
     link = await here.link(EVE, 0)
     stranger = await opened(browser)

@@ -29,9 +29,9 @@ def tokens_of(visitor: Visitor) -> str:
 
 async def open_form(page: Page, name: str) -> None:
     """The create dialog, filled in as far as it must be."""
-    await page.get_by_role("button", name="New token").click()
+    await page.locator("[data-shortcut=c]").click()
     await page.get_by_role("textbox", name="Name").fill(name)
-    await page.get_by_role("button", name="Producer jobs:create").click()
+    await page.get_by_role("button", name="Producer — app that submits jobs").click()
 
 
 async def test_keyboard_alone_creates_copies_and_revokes(visitor: NewVisitor) -> None:
@@ -44,14 +44,14 @@ async def test_keyboard_alone_creates_copies_and_revokes(visitor: NewVisitor) ->
     await keyboard.type(PASSWORD)
     await keyboard.press("Enter")
     await page.get_by_role("heading", name="Tokens of Production").wait_for()
-    await reach(page, "button", "New token")
+    await reach(page, "button", "Create Token")
     await keyboard.press("Enter")
     await keyboard.type("By keyboard")
     await reach(page, "checkbox", "jobs:create")
     await keyboard.press("Space")
     await keyboard.press("Enter")
     await page.get_by_role("heading", name="By keyboard is ready").wait_for()
-    secret = await page.get_by_label("The token").input_value()
+    secret = await page.locator("dialog textarea.secret").input_value()
     await keyboard.press("Enter")
     await expect(page.get_by_text("Copied.", exact=False).first).to_be_visible()
     assert await page.evaluate("navigator.clipboard.readText()") == secret
@@ -83,10 +83,10 @@ async def test_the_secret_is_nowhere_once_its_dialog_is_closed(visitor: NewVisit
     page = owner.page
     await owner.sign_in(path=tokens_of(owner))
     await open_form(page, "Kept nowhere")
-    await page.get_by_role("button", name="Create token").click()
-    secret = await page.get_by_label("The token").input_value()
+    await page.locator("dialog [type=submit]").click()
+    secret = await page.locator("dialog textarea.secret").input_value()
     await page.keyboard.press("Escape")
-    await expect(page.get_by_text("You have not copied the token.")).to_be_visible()
+    await expect(page.get_by_text("You haven't copied the")).to_be_visible()
     assert secret not in page.url
     await page.get_by_role("button", name="Close without copying").click()
     await page.get_by_role("link", name="Kept nowhere").wait_for()
@@ -110,7 +110,7 @@ async def test_a_whole_token_in_the_search_box_is_cut_before_it_travels(visitor:
     secret = "em_live_" + "Ab1" * 12 + "Zz"
     await page.get_by_role("searchbox", name="Search").fill(secret)
     await expect(page.get_by_text("only its first 12 characters are searched for")).to_be_visible()
-    await expect(page.get_by_text("No token matches.")).to_be_visible()
+    await expect(page.get_by_text("No tokens match.")).to_be_visible()
     assert page.url.endswith("?q=em_live_Ab1A")
     assert secret not in " ".join(sent)
 
@@ -146,7 +146,7 @@ async def test_a_session_that_ended_asks_and_goes_on_with_what_was_typed(visitor
     await owner.sign_in(path=tokens_of(owner))
     await open_form(page, "Typed before")
     await page.context.clear_cookies()
-    await page.get_by_role("button", name="Create token").click()
+    await page.locator("dialog [type=submit]").click()
     again = page.get_by_role("dialog", name="Sign in again")
     await again.get_by_label("Password").fill(PASSWORD)
     await again.get_by_role("button", name="Sign in").click()
@@ -161,9 +161,9 @@ async def test_a_page_never_acts_as_another_person_who_signed_in_meanwhile(visit
     await open_form(page, "Typed as the owner")
     await signed_in_elsewhere(page, OTHER)
     owner.excused.add("401 (Unauthorized)")
-    await page.get_by_role("button", name="Create token").click()
+    await page.locator("dialog [type=submit]").click()
     again = page.get_by_role("dialog", name="Sign in again")
-    await expect(again).to_contain_text("another person has signed in with this browser")
+    await expect(again).to_contain_text("someone else has signed in with this browser")
     assert (await owner.ask("{ me { user { email } } }"))["data"]["me"]["user"]["email"] == OTHER
     await again.get_by_label("Password").fill(PASSWORD)
     await again.get_by_role("button", name="Sign in").click()
@@ -194,7 +194,7 @@ async def test_a_token_in_an_address_field_is_not_repeated_on_the_page(visitor: 
     await page.get_by_role("button", name="Invite").first.click()
     dialog = page.get_by_role("dialog")
     secret = "em_live_" + "Ab1" * 12 + "Zz"
-    await dialog.get_by_label("E-mail address").fill(secret)
+    await dialog.get_by_label("Email address").fill(secret)
     await dialog.locator("button[type=submit]").click()
     await expect(dialog.get_by_text("Enter an email address, like ada@example.com.")).to_be_visible()
     assert secret not in await page.locator("body").inner_text()
@@ -208,7 +208,7 @@ async def test_a_session_the_browser_does_not_keep_is_explained(dashboard: Dashb
         await page.get_by_label("Sign-in name").fill("owner@example.com")
         await page.get_by_label("Password").fill(PASSWORD)
         await page.get_by_role("button", name="Sign in").click()
-        await expect(page.get_by_role("alert")).to_contain_text("your browser did not keep the session")
+        await expect(page.get_by_role("alert")).to_contain_text("Your browser didn't keep the session")
         await expect(page.get_by_role("alert")).to_contain_text("an HTTPS address")
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
@@ -223,8 +223,8 @@ async def test_an_outage_keeps_the_forms_content(visitor: NewVisitor) -> None:
         await route.fulfill(status=200, content_type="application/json", body=json.dumps(UNAVAILABLE))
 
     await page.route("**/graphql", outage)
-    await page.get_by_role("button", name="Create token").click()
-    await expect(page.get_by_role("alert")).to_contain_text("cannot answer right now; nothing was changed")
+    await page.locator("dialog [type=submit]").click()
+    await expect(page.get_by_role("alert")).to_contain_text("can't answer right now. Nothing was changed")
     await expect(page.get_by_role("textbox", name="Name")).to_have_value("Typed during an outage")
     await page.unroute("**/graphql")
 
@@ -233,11 +233,11 @@ async def test_an_outage_keeps_the_forms_content(visitor: NewVisitor) -> None:
 
     owner.excused.add("504 (Gateway Timeout)")
     await page.route("**/graphql", proxy)
-    await page.get_by_role("button", name="Create token").click()
-    await expect(page.get_by_role("alert")).to_contain_text("no answer of the server's")
-    await expect(page.get_by_role("alert")).not_to_contain_text("nothing was changed")
+    await page.locator("dialog [type=submit]").click()
+    await expect(page.get_by_role("alert")).to_contain_text("The server didn't answer")
+    await expect(page.get_by_role("alert")).not_to_contain_text("Nothing was changed")
     await page.unroute("**/graphql")
-    await page.get_by_role("button", name="Create token").click()
+    await page.locator("dialog [type=submit]").click()
     await expect(page.get_by_role("heading", name="Typed during an outage is ready")).to_be_visible()
 
 
@@ -245,13 +245,13 @@ async def test_what_the_server_refuses_stands_at_its_field(visitor: NewVisitor) 
     owner = await visitor()
     page = owner.page
     await owner.sign_in(path=tokens_of(owner))
-    await page.get_by_role("button", name="New token").click()
-    await page.get_by_role("button", name="Create token").click()
+    await page.locator("[data-shortcut=c]").click()
+    await page.locator("dialog [type=submit]").click()
     name = page.get_by_role("textbox", name="Name")
     await expect(name).to_be_focused()
     await expect(name).to_have_accessible_description(re.compile("Fill this in"))
     await name.fill("Without any scope")
-    await page.get_by_role("button", name="Create token").click()
+    await page.locator("dialog [type=submit]").click()
     await expect(page.locator("[data-field=grants] > .field-error")).not_to_be_empty()
 
 
@@ -262,8 +262,8 @@ async def test_a_reload_while_the_secret_is_shown_is_asked_about_and_does_not_br
     page = owner.page
     await owner.sign_in(path=tokens_of(owner))
     await open_form(page, "Reloaded")
-    await page.get_by_role("button", name="Create token").click()
-    secret = await page.get_by_label("The token").input_value()
+    await page.locator("dialog [type=submit]").click()
+    secret = await page.locator("dialog textarea.secret").input_value()
     asked: list[str] = []
 
     async def answer(dialog: Dialog) -> None:
@@ -285,11 +285,11 @@ async def test_going_back_while_the_secret_is_shown_is_asked_about(visitor: NewV
     await page.get_by_role("link", name="Production", exact=True).first.click()
     await page.get_by_role("heading", name="Tokens of Production").wait_for()
     await open_form(page, "Nearly lost")
-    await page.get_by_role("button", name="Create token").click()
-    secret = await page.get_by_label("The token").input_value()
+    await page.locator("dialog [type=submit]").click()
+    secret = await page.locator("dialog textarea.secret").input_value()
     await page.evaluate("history.back()")
-    await expect(page.get_by_text("You have not copied the token.")).to_be_visible()
-    await expect(page.get_by_label("The token")).to_have_value(secret)
+    await expect(page.get_by_text("You haven't copied the")).to_be_visible()
+    await expect(page.locator("dialog textarea.secret")).to_have_value(secret)
     assert page.url.endswith(tokens_of(owner))
     await page.get_by_role("button", name="Close without copying").click()
     await expect(page.get_by_role("link", name="Nearly lost")).to_be_visible()
@@ -306,13 +306,13 @@ async def test_of_two_tabs_that_rotate_the_second_is_sent_to_the_successor(visit
     await second.goto(owner.dashboard.url + path)
     for page in (first, second):
         await page.get_by_role("button", name="Rotate", exact=True).click()
-    await first.get_by_role("button", name="Rotate token").click()
+    await first.locator("dialog [type=submit]").click()
     await first.get_by_role("heading", name="is ready").wait_for()
-    await second.get_by_role("button", name="Rotate token").click()
+    await second.locator("dialog [type=submit]").click()
     await expect(second.get_by_role("alert")).to_contain_text("already been rotated")
-    await second.get_by_role("link", name="Open its successor").click()
-    await expect(second.get_by_role("heading", name="Rotation under way")).to_be_visible()
-    assert await first.get_by_label("The token").is_visible()
+    await second.get_by_role("link", name="Open the new one").click()
+    await expect(second.get_by_role("heading", name="Rotation in progress")).to_be_visible()
+    assert await first.locator("dialog textarea.secret").is_visible()
 
 
 async def test_of_two_tabs_that_edit_neither_undoes_the_other(visitor: NewVisitor) -> None:

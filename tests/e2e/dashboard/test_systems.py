@@ -18,7 +18,7 @@ SECRET = re.compile(r"[a-z]+_(?:live|test)_[0-9A-Za-z]{38}")
 
 async def the_secret(page: Page) -> str:
     """The secret of the dialog that shows it, which is then closed without a copy."""
-    shown = page.get_by_label("The token")
+    shown = page.locator("dialog textarea.secret")
     secret = await shown.input_value()
     assert SECRET.fullmatch(secret)
     await page.get_by_role("button", name="Done").click()
@@ -54,23 +54,23 @@ async def test_emit_a_worker_key_of_a_space(visitor: NewVisitor) -> None:
     page, world = owner.page, owner.dashboard.world
     await owner.sign_in(path=f"/workspace/{world.workspaces['emit']}/spaces")
     await page.get_by_role("link", name="Production").click()
-    await page.get_by_role("button", name="New token").click()
+    await page.locator("[data-shortcut=c]").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_role("textbox", name="Name").fill("Worker 7")
     await dialog.get_by_role("checkbox", name="jobs:write").check()
-    await expect(dialog.get_by_text("This comes to 6 scopes")).to_be_visible()
+    await expect(dialog.get_by_text("Allows 6 scopes")).to_be_visible()
     await expect(dialog.get_by_text("Included by jobs:write.").first).to_be_visible()
-    await dialog.get_by_role("button", name="Worker the preset Worker").click()
+    await dialog.get_by_role("button", name="Worker — service that processes jobs").click()
     await expect(dialog.get_by_role("checkbox", name="jobs:write")).not_to_be_checked()
-    await expect(dialog.get_by_text("This comes to 9 scopes")).to_be_visible()
-    await dialog.get_by_role("button", name="Create token").click()
+    await expect(dialog.get_by_text("Allows 9 scopes")).to_be_visible()
+    await page.locator("dialog [type=submit]").click()
     secret = await the_secret(page)
     assert secret.startswith("em_live_")
     assert await accepted(owner, secret) == 200
     await act(page, "Worker 7", "Revoke")
-    await expect(page.get_by_role("dialog")).to_contain_text("Programs that use it lose access at once")
+    await expect(page.get_by_role("dialog")).to_contain_text("Programs that use it lose access immediately")
     await page.get_by_role("textbox", name="Reason").fill("Replaced")
-    await page.get_by_role("button", name="Revoke token").click()
+    await page.locator("dialog [type=submit]").click()
     row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Worker 7"))
     await expect(row).to_contain_text("Revoked")
     assert await accepted(owner, secret) == 401
@@ -84,10 +84,10 @@ async def test_emit_rotation_shows_both_keys_side_by_side(visitor: NewVisitor) -
     await expect(page.get_by_text("10.0.0.7")).to_be_visible()
     await page.get_by_role("button", name="Rotate").click()
     await page.get_by_role("combobox", name="The old token").select_option("3600")
-    await page.get_by_role("button", name="Rotate token").click()
+    await page.locator("dialog [type=submit]").click()
     secret = await the_secret(page)
-    await expect(page.get_by_role("heading", name="Rotation under way")).to_be_visible()
-    await expect(page.get_by_text("The new one was not used yet")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Rotation in progress")).to_be_visible()
+    await expect(page.get_by_text("The new one hasn't been used yet")).to_be_visible()
     await expect(page.get_by_role("heading", name="New token")).to_be_visible()
     assert await accepted(owner, secret) == 200
 
@@ -110,13 +110,13 @@ async def test_spooled_a_test_key_is_told_apart_from_a_live_one(visitor: NewVisi
     owner = await visitor()
     page, world = owner.page, owner.dashboard.world
     await owner.sign_in(path=f"/workspace/{world.workspaces['spooled']}/access-tokens")
-    await page.get_by_role("button", name="New token").click()
+    await page.locator("[data-shortcut=c]").click()
     dialog = page.get_by_role("dialog")
     assert await fields(dialog) == ["name", "expiresAt", "description", "space", "environment", "grants"]
     await dialog.get_by_role("textbox", name="Name").fill("Staging")
     await dialog.get_by_role("radio", name="Test").check()
     await dialog.get_by_role("checkbox", name="queues:read").check()
-    await dialog.get_by_role("button", name="Create token").click()
+    await page.locator("dialog [type=submit]").click()
     assert (await the_secret(page)).startswith("sp_test_")
     await page.get_by_role("combobox", name="Environment").select_option("test")
     rows = page.locator("tbody tr")
@@ -131,10 +131,10 @@ async def test_spooled_bulk_revoking_ends_all_that_were_ticked(visitor: NewVisit
     await owner.sign_in(path=f"/workspace/{world.workspaces['spooled']}/access-tokens?status=EXPIRED")
     await page.get_by_role("combobox", name="Status").select_option("DISABLED")
     await expect(page.locator("tbody tr")).to_have_count(1)
-    await page.get_by_role("checkbox", name="Tick Old worker").check()
+    await page.get_by_role("checkbox", name="Select Old worker").check()
     await page.get_by_role("button", name="Revoke…").click()
-    await page.get_by_role("button", name="Revoke it").click()
-    await expect(page.get_by_text("No token matches.")).to_be_visible()
+    await page.locator("dialog [type=submit]").click()
+    await expect(page.get_by_text("No tokens match.")).to_be_visible()
     await page.get_by_role("combobox", name="Status").select_option("REVOKED")
     await expect(page.get_by_role("link", name="Old worker")).to_be_visible()
 
@@ -148,7 +148,7 @@ async def test_teamspace_an_administrator_disables_and_enables(visitor: NewVisit
     for name in ("Label", "Token", "Scope", "Created", "Expires", "Status", "Actions"):
         await expect(page.get_by_role("columnheader", name=name).first).to_be_visible()
     await expect(page.get_by_role("columnheader", name="Key prefix")).to_have_count(0)
-    await page.get_by_role("button", name="New token").click()
+    await page.locator("[data-shortcut=c]").click()
     dialog = page.get_by_role("dialog")
     await expect(dialog.get_by_role("radio", name="Owner")).to_be_disabled()
     await expect(dialog.get_by_role("radio", checked=True)).to_have_count(1)
@@ -156,17 +156,17 @@ async def test_teamspace_an_administrator_disables_and_enables(visitor: NewVisit
     await dialog.get_by_role("textbox", name="Label").fill("CI pipeline")
     await dialog.get_by_role("radio", name="Team Member").check()
     await dialog.get_by_label("Expiry date").select_option("never")
-    await dialog.get_by_role("button", name="Create token").click()
+    await page.locator("dialog [type=submit]").click()
     secret = await the_secret(page)
     row = page.get_by_role("row").filter(has=page.get_by_role("link", name="CI pipeline"))
     await expect(row).to_contain_text("Team Member")
     await expect(row).to_contain_text("Not specified")
     await act(page, "CI pipeline", "Disable")
-    await page.get_by_role("button", name="Disable token").click()
+    await page.locator("dialog [type=submit]").click()
     await expect(row).to_contain_text("Disabled")
     assert await accepted(admin, secret) == 401
     await act(page, "CI pipeline", "Enable")
-    await page.get_by_role("button", name="Enable token").click()
+    await page.locator("dialog [type=submit]").click()
     await expect(row).to_contain_text("Active")
     assert await accepted(admin, secret) == 200
 
@@ -194,8 +194,8 @@ async def test_teamspace_viewers_and_team_members_only_look(visitor: NewVisitor,
     page, workspace = reader.page, reader.dashboard.world.workspaces["teamspace"]
     await reader.sign_in(f"{role}@teamspace.example", f"/workspace/{workspace}/access-tokens")
     await expect(page.get_by_role("link", name="Production server")).to_be_visible()
-    await expect(page.get_by_role("button", name="New token")).to_have_count(0)
-    await expect(page.get_by_role("checkbox", name=re.compile("^Tick"))).to_have_count(0)
+    await expect(page.locator("[data-shortcut=c]")).to_have_count(0)
+    await expect(page.get_by_role("checkbox", name=re.compile("^Select"))).to_have_count(0)
     await page.get_by_role("button", name="Actions for Production server").click()
     assert await page.get_by_role("menuitem").all_inner_texts() == ["Copy"]
     answer = await reader.ask(CREATE, input={"ownerId": workspace, "name": "No", "grants": ["viewer"]})
@@ -246,25 +246,25 @@ async def test_guard_full_access_and_the_key_that_stays_as_revoked(visitor: NewV
     admin = await visitor()
     page, world = admin.page, admin.dashboard.world
     await admin.sign_in("admin@guard.example", f"/workspace/{world.workspaces['guard']}/access-tokens")
-    prefixes = await shown(page, "Key prefix")
+    prefixes = await shown(page, "Key Prefix")
     assert prefixes
     assert all(re.fullmatch(r"eg_live_\w{4}…", one) for one in prefixes)
     await expect(page.get_by_role("columnheader", name="Token")).to_have_count(0)
-    await page.get_by_role("button", name="New token").click()
+    await page.locator("[data-shortcut=c]").click()
     dialog = page.get_by_role("dialog")
     assert await fields(dialog) == ["name", "expiresAt", "description", "grants"]
     await expect(dialog.get_by_label("Expiry date (optional)")).to_be_visible()
     await dialog.get_by_role("textbox", name="Name").fill("Backend")
     await dialog.get_by_role("checkbox", name="full_access").check()
-    await expect(dialog.get_by_text("This comes to 4 scopes")).to_be_visible()
-    await dialog.get_by_role("button", name="Create token").click()
-    await expect(page.get_by_role("dialog")).to_contain_text("It will not be shown again")
+    await expect(dialog.get_by_text("Allows 4 scopes")).to_be_visible()
+    await page.locator("dialog [type=submit]").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("it will not be shown again")
     secret = await the_secret(page)
     assert secret.startswith("eg_live_")
     row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Migration script"))
     await expect(row).to_contain_text("Expired")
     await act(page, "Migration script", "Revoke")
-    await page.get_by_role("button", name="Revoke token").click()
+    await page.locator("dialog [type=submit]").click()
     await expect(row).to_contain_text("Revoked")
 
 
@@ -272,7 +272,7 @@ async def test_guard_members_see_no_keys(visitor: NewVisitor) -> None:
     member = await visitor()
     page, workspace = member.page, member.dashboard.world.workspaces["guard"]
     await member.sign_in("member@guard.example", f"/workspace/{workspace}/access-tokens")
-    await expect(page.get_by_text("Your role does not include seeing tokens")).to_be_visible()
+    await expect(page.get_by_text("Admin Only")).to_be_visible()
     await expect(page.get_by_role("link", name="Tokens", exact=True)).to_have_count(0)
     document = "query ($id: ID!) { workspace(id: $id) { tokens { nodes { id } } } }"
     answer = await member.ask(document, id=workspace)
@@ -284,7 +284,8 @@ async def test_guard_without_the_paid_plan_there_are_no_keys(visitor: NewVisitor
     owner = await visitor()
     page, workspace = owner.page, owner.dashboard.world.workspaces["unpaid"]
     await owner.sign_in(path=f"/workspace/{workspace}/access-tokens")
-    await expect(page.get_by_text("Tokens are not part of the Free plan.")).to_be_visible()
-    await expect(page.get_by_role("button", name="New token")).to_be_disabled()
+    await expect(page.get_by_text("API keys are available on the Paid plan only.")).to_be_visible()
+    await expect(page.locator("[data-shortcut=c]")).to_have_count(0)
+    await expect(page.get_by_role("link", name="See the plans in the settings")).to_be_visible()
     answer = await owner.ask(CREATE, input={"ownerId": workspace, "name": "No", "grants": ["full_access"]})
     assert answer["data"]["createToken"]["__typename"] == "PlanLimit"

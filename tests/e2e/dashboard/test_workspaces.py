@@ -31,7 +31,7 @@ async def test_a_workspace_is_made_filled_and_its_space_deleted_by_typing_its_na
     await page.get_by_role("combobox", name="Product").select_option("emit")
     await page.get_by_role("button", name="Create workspace").click()
     await expect(page.get_by_role("heading", name="No tokens yet")).to_be_visible()
-    await page.get_by_role("button", name="New token").click()
+    await page.locator("[data-shortcut=c]").click()
     await expect(page.get_by_role("heading", name="No spaces yet")).to_be_visible()
     await page.get_by_role("button", name="New space").first.click()
     await page.get_by_role("textbox", name="Name").fill("Kitchen")
@@ -55,7 +55,7 @@ async def test_an_invited_member_sets_a_password_and_holds_the_role(visitor: New
     page, workspace = owner.page, owner.dashboard.world.workspaces["spooled"]
     await owner.sign_in(path=f"/workspace/{workspace}/members")
     await page.get_by_role("button", name="Invite member").click()
-    await page.get_by_role("textbox", name="E-mail address").fill("new@person.example")
+    await page.get_by_role("textbox", name="Email address").fill("new@person.example")
     await expect(page.get_by_role("radio", name="Member")).to_be_checked()
     await page.get_by_role("dialog").get_by_role("button", name="Invite").click()
     code = await page.get_by_label("The invitation code").input_value()
@@ -71,14 +71,14 @@ async def test_an_invited_member_sets_a_password_and_holds_the_role(visitor: New
     await newcomer.go("/invitation")
     await newcomer.page.get_by_label("Invitation code").fill(code)
     await newcomer.page.get_by_label("New password").fill(PASSWORD)
-    await newcomer.page.get_by_label("The same again").fill("something else entirely")
+    await newcomer.page.get_by_label("Repeat the password").fill("something else entirely")
     await newcomer.page.get_by_role("button", name="Create account and join").click()
-    await expect(newcomer.page.get_by_text("The two passwords differ.")).to_be_visible()
-    await newcomer.page.get_by_label("The same again").fill(PASSWORD)
+    await expect(newcomer.page.get_by_text("The passwords don't match.")).to_be_visible()
+    await newcomer.page.get_by_label("Repeat the password").fill(PASSWORD)
     await newcomer.page.get_by_role("button", name="Create account and join").click()
     await newcomer.page.get_by_role("link", name="Acme queues").click()
     await expect(newcomer.page.get_by_role("heading", name="Access tokens")).to_be_visible()
-    await expect(newcomer.page.get_by_role("button", name="New token")).to_have_count(0)
+    await expect(newcomer.page.locator("[data-shortcut=c]")).to_have_count(0)
 
     await page.reload()
     await expect(row).to_have_count(1)
@@ -88,13 +88,13 @@ async def test_an_invited_member_sets_a_password_and_holds_the_role(visitor: New
     await page.get_by_role("button", name="Change role").click()
     await expect(row).to_contain_text("Admin")
     await newcomer.page.reload()
-    await expect(newcomer.page.get_by_role("button", name="New token")).to_be_visible()
+    await expect(newcomer.page.locator("[data-shortcut=c]")).to_be_visible()
 
     await menu(page, "new@person.example", "Remove")
     await page.get_by_role("button", name="Remove member").click()
     await expect(row).to_have_count(0)
     await newcomer.page.reload()
-    await expect(newcomer.page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    await expect(newcomer.page.get_by_role("heading", name="Page not found")).to_be_visible()
 
 
 async def test_somebody_with_an_account_joins_by_the_code_alone(visitor: NewVisitor) -> None:
@@ -102,7 +102,7 @@ async def test_somebody_with_an_account_joins_by_the_code_alone(visitor: NewVisi
     page, workspace = owner.page, owner.dashboard.world.workspaces["spooled"]
     await owner.sign_in(path=f"/workspace/{workspace}/members")
     await page.get_by_role("button", name="Invite member").click()
-    await page.get_by_role("textbox", name="E-mail address").fill("admin@guard.example")
+    await page.get_by_role("textbox", name="Email address").fill("admin@guard.example")
     await page.get_by_role("dialog").get_by_role("button", name="Invite").click()
     code = await page.get_by_label("The invitation code").input_value()
     await other.sign_in("admin@guard.example")
@@ -118,17 +118,17 @@ async def test_a_withdrawn_invitation_is_gone_and_its_code_opens_nothing(visitor
     page, workspace = owner.page, owner.dashboard.world.workspaces["guard"]
     await owner.sign_in(path=f"/workspace/{workspace}/members")
     await page.get_by_role("button", name="Invite member").click()
-    await page.get_by_role("textbox", name="E-mail address").fill("wrong@person.example")
+    await page.get_by_role("textbox", name="Email address").fill("wrong@person.example")
     await page.get_by_role("dialog").get_by_role("button", name="Invite").click()
     code = await page.get_by_label("The invitation code").input_value()
     await page.get_by_role("button", name="Done").click()
     await page.get_by_role("button", name="Close without copying").click()
     await page.get_by_role("button", name="Withdraw the invitation of wrong@person.example").click()
     await page.get_by_role("button", name="Withdraw invitation").click()
-    await expect(page.get_by_role("heading", name="Invitations not accepted yet")).to_have_count(0)
+    await expect(page.get_by_role("heading", name="Pending invitations")).to_have_count(0)
     await invited.go("/invitation")
     await invited.page.get_by_label("Invitation code").fill(code)
-    for label in ("New password", "The same again"):
+    for label in ("New password", "Repeat the password"):
         await invited.page.get_by_label(label).fill(PASSWORD)
     await invited.page.get_by_role("button", name="Create account and join").click()
     await expect(invited.page.get_by_role("alert")).to_contain_text("no such invitation")
@@ -155,11 +155,11 @@ async def test_a_workspace_is_deleted_by_typing_its_slug_and_its_members_still_s
     await page.get_by_role("textbox", name="Name").fill("Doomed")
     await page.get_by_role("combobox", name="Product").select_option("spooled")
     await page.get_by_role("button", name="Create workspace").click()
-    await page.get_by_role("button", name="New token").click()
+    await page.locator("[data-shortcut=c]").click()
     await page.get_by_role("textbox", name="Name").fill("Ends with it")
     await page.get_by_role("checkbox", name="jobs:read").check()
-    await page.get_by_role("button", name="Create token").click()
-    secret = await page.get_by_label("The token").input_value()
+    await page.locator("dialog [type=submit]").click()
+    secret = await page.locator("dialog textarea.secret").input_value()
     await page.get_by_role("button", name="Done").click()
     await page.get_by_role("button", name="Close without copying").click()
     status = """async (secret) => (await fetch("/api/v1/self", { credentials: "omit",
@@ -218,7 +218,7 @@ async def test_a_changed_role_changes_what_a_member_may_do(visitor: NewVisitor) 
     await viewer.page.reload()
     await viewer.page.get_by_role("link", name="Audit log").click()
     await expect(viewer.page.get_by_role("cell", name="role.set").first).to_be_visible()
-    await expect(viewer.page.get_by_role("button", name="New token")).to_have_count(0)
+    await expect(viewer.page.locator("[data-shortcut=c]")).to_have_count(0)
 
 
 async def test_a_roles_name_may_be_as_long_as_its_field_allows(visitor: NewVisitor) -> None:
@@ -241,16 +241,16 @@ async def test_policy_and_plan_bind_the_create_form(visitor: NewVisitor) -> None
     await owner.sign_in(path=f"/workspace/{workspace}/settings")
     await expect(page.get_by_role("radio", name="Free")).to_be_enabled()
     await page.get_by_role("spinbutton", name="Longest lifetime in days").fill("45")
-    await page.get_by_text("Scopes that tokens may hold").click()
+    await page.get_by_text("Scopes that tokens can have").click()
     await page.get_by_role("checkbox", name="sessions:write").uncheck()
     await page.get_by_role("button", name="Save policy").click()
     await expect(page.get_by_text("The policy was saved.")).to_be_visible()
     await page.get_by_role("link", name="Tokens", exact=True).click()
-    await page.get_by_role("button", name="New token").click()
+    await page.locator("[data-shortcut=c]").click()
     dialog = page.get_by_role("dialog")
     await expect(dialog.get_by_role("checkbox", name="sessions:write")).to_be_disabled()
     await expect(dialog.get_by_role("checkbox", name="sessions:write")).to_have_accessible_description(
-        re.compile("Not allowed by the workspace's policy")
+        re.compile("Not allowed by this workspace's policy")
     )
     await expect(dialog.get_by_role("checkbox", name="full_access")).to_be_disabled()
     lengths = await dialog.get_by_role("combobox", name="Expiry date").locator("option").all_inner_texts()
@@ -270,7 +270,7 @@ async def test_plans_are_shown_with_their_rate_limits(visitor: NewVisitor) -> No
     for plan, rate in (
         ("Free", "100 requests a minute for each token, burst 20"),
         ("Pro", "1,000 requests a minute for each token, burst 100"),
-        ("Enterprise", "Rate limit as agreed"),
+        ("Enterprise", "Custom rate limit"),
     ):
         choice = owner.page.get_by_role("radio", name=plan)
         await expect(choice).to_have_accessible_description(re.compile(rate))
