@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from spacekey.domain.authentication import Authenticated
+from spacekey.domain.ids import EVENT, new_id
 from spacekey.domain.refusal import SignInFailed
 from spacekey.domain.secret import Secret
 from spacekey.models.engine.store import Store
-from spacekey.models.tables.audit import SYSTEM_CHAIN
+from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditEvent
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.accounts.sessions import change_password, sign_in
 from spacekey.resolvers.audit.chains import audit_heads, verify_chains, write_checkpoints
-from spacekey.resolvers.audit.log import ACTIONS
+from spacekey.resolvers.audit.log import ACTIONS, actor_digest, event_facts, event_hash, target_digest
 from spacekey.resolvers.restore.exports import UnreadableExport
 from spacekey.resolvers.restore.replay import rehearse_exports, replay_exports
 from spacekey.resolvers.restore.report import ENDS, LOST, UNVERIFIED, RestoreReport
 from spacekey.resolvers.restore.taken import NOT_REPLAYED, REPLAYED
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.revoke import disable_token, enable_token, revoke_token
+from spacekey.resolvers.tokens.update import TokenChanges, update_token
+from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from spacekey.server.build import build_verifier
-from support.credentials import NEW_PASSWORD, access, filled, take_away
+from support.credentials import NEW_PASSWORD, Home, access, filled, take_away
 from support.postgres import PostgresServer
 from support.restored import back_up, export_of, restored
 from support.snapshot import snapshot
@@ -363,3 +369,84 @@ async def test_a_backup_while_tokens_are_revoked_is_whole_and_brings_none_of_the
     lost = {token_id for _, token_id in by_result(report, LOST)}
     assert accepted == {token_id for token_id, _ in made} - revoked - lost
     assert early.isdisjoint(lost)
+
+
+FORGED: list[tuple[str, str, dict[str, Any]]] = [
+    ("token.update", "token", {"grants": ["jobs:read", "jobs:write", "dlq:write", "tokens:create"]}),
+    ("token.update", "token", {"expires_at": None}),
+    ("token.update", "token", {"expires_at": "2999-01-01T00:00:00.000000Z"}),
+    ("token.enable", "disabled", {"disabled_at": None}),
+    ("token.revoke", "disabled", {"disabled_at": None, "revoked_at": None, "deleted_at": None}),
+    ("member.change_role", "member", {"role": "owner"}),
+    ("member.change_role", "member", {"role": "admin"}),
+    ("member.add", "member", {"role": "owner"}),
+    ("role.set", "workspace", {"member": {"title": "M", "description": "", "grants": ["tokens:create", "jobs:write"]}}),
+    ("workspace.update", "workspace", {"plan": "enterprise"}),
+    ("workspace.update", "workspace", {"scopes_allowed": None}),
+    ("workspace.update", "workspace", {"scopes_allowed": ["jobs:read", "jobs:write", "dlq:write"]}),
+    ("workspace.update", "workspace", {"suspended_at": None}),
+]
+"""Events that would give something if they were repeated as they are."""
+
+
+def appended(line: str, action: str, target_id: str, after: dict[str, Any]) -> str:
+    """An event after another one, with the hashes of one that was written: they have no key."""
+    facts = json.loads(line)
+    event = AuditEvent(
+        id=new_id(EVENT, FACTS_AT, secrets.token_bytes),
+        chain=facts["chain"],
+        sequence=facts["sequence"] + 1,
+        at=FACTS_AT,
+        action=action,
+        outcome="success",
+        actor_id="operator",
+        actor_name="operator",
+        actor_kind="operator",
+        credential="command line",
+        target_id=target_id,
+        after=after,
+        ip="",
+        user_agent="",
+        request_id="",
+        actor_salt=bytes(16),
+        target_salt=bytes(16),
+        hash=b"",
+    )
+    event.actor_digest, event.target_digest = actor_digest(event), target_digest(event)
+    event.hash = event_hash(bytes.fromhex(facts["hash"]), event)
+    return json.dumps(event_facts(event))
+
+
+FACTS_AT = datetime(2026, 6, 1, 13, tzinfo=UTC)
+
+
+async def test_a_forged_export_gives_nothing(
+    store: Store, tmp_path: Path, server: Callable[[], PostgresServer]
+) -> None:
+    world = make_world(store)
+    home = Home(world)
+    main = await home.workspace("forged")
+    for way in ("token", "disabled"):
+        await home.token(way, main, "jobs:read")
+    soon = world.clock.now + timedelta(hours=2)
+    await update_token(world.system, OPERATOR, home.tokens["token"], TokenChanges(expires_at=soon))
+    await disable_token(world.system, OPERATOR, home.tokens["disabled"])
+    await update_workspace(world.system, OPERATOR, main.id, WorkspaceChanges(scopes_allowed=("jobs:read",)))
+    member = await home.person("member", main, "member")
+    backup = back_up(store, tmp_path / "backup", server)
+    lines = await export_of(world.system)
+    targets = {**home.tokens, "member": member.id, "workspace": main.id}
+    last = next(text for _, text in reversed(lines) if json.loads(text)["chain"] == main.id)
+    forged = []
+    for action, target, after in FORGED:
+        last = appended(last, action, targets[target], after)
+        forged.append(("forged", last))
+    async with again(store, backup, server, world) as then:
+        before = await access(home, then)
+        report = await replay_exports(then.system, OPERATOR, [*lines, *forged])
+        (joined,) = [one for one in report.chains if one.chain == main.id]
+        assert (joined.problem, len(joined.lost)) == (None, len(FORGED)), "the forged events join"
+        after_replay = await access(home, then)
+        assert {what for what, held in after_replay.items() if not held <= before[what]} == set()
+        world.clock.forward(hours=3)
+        assert (await access(home, then))["token token"] == frozenset(), "no expiry became later"
