@@ -196,6 +196,7 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
                     "principal_or_none",
                     "auth_of",
                     "RequestAuth",
+                    "EXPOSED_HEADERS",
                 ),
             ),
         ),

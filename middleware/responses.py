@@ -17,6 +17,9 @@ WEBSOCKET_CODES = {400: 4400, 401: 4401, 403: 4403, 429: 4429, 503: 4503}
 
 Header = tuple[bytes, bytes]
 
+EXPOSED_HEADERS = ("RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate")
+"""Headers of answers that scripts of other origins can read only if CORS exposes them, for ``CORSMiddleware``."""
+
 _TOKEN_LACKS = ("The token lacks a scope.", "No token may do this.")
 _MEMBER_LACKS = ("Your role lacks a scope.", "No role may do this.")
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from spacekey.middleware.limits.memory import MemoryLimiter
     from spacekey.middleware.limits.rate_limiting import RateLimiting
     from spacekey.middleware.request_auth import RequestAuth, auth_of, principal, principal_or_none
+    from spacekey.middleware.responses import EXPOSED_HEADERS
     from spacekey.middleware.routing.endpoints import optional, protect, public, requires
     from spacekey.middleware.token_middleware import TokenMiddleware
     from spacekey.middleware.usage.collector import UsageCollector
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL",
+    "EXPOSED_HEADERS",
     "Actor",
     "Anonymous",
     "Authenticated",
@@ -130,6 +132,7 @@ _MODULES = {
     "middleware.limits.memory": ("MemoryLimiter",),
     "middleware.limits.rate_limiting": ("RateLimiting",),
     "middleware.request_auth": ("RequestAuth", "auth_of", "principal", "principal_or_none"),
+    "middleware.responses": ("EXPOSED_HEADERS",),
     "middleware.routing.endpoints": ("optional", "protect", "public", "requires"),
     "middleware.token_middleware": ("TokenMiddleware",),
     "middleware.usage.collector": ("UsageCollector",),

@@ -68,7 +68,7 @@ class AuthorizeEndpoint:
             parts.flood,
             Metering(parts.limits, None, parts.usage),
         )
-        self._known = parts.verifier.known_scopes
+        self._known = parts.verifier.known_scopes or frozenset()
         self._warned: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spacekey.domain.origin import is_listed
 from spacekey.middleware.auth.origin import OriginCheck
-from spacekey.middleware.responses import problem, with_vary
+from spacekey.middleware.responses import EXPOSED_HEADERS, problem, with_vary
 
 from .errors import NO_STORE
 from .session_cookie import has_cookie
@@ -23,9 +23,10 @@ from .session_cookie import has_cookie
 METHODS = "GET, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
 """Headers of a request that scripts may set."""
-EXPOSED = (
-    "Deprecation, ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, Sunset, "
-    "WWW-Authenticate, X-Request-Id"
+EXPOSED = ", ".join(
+    sorted(
+        [*EXPOSED_HEADERS, "Deprecation", "ETag", "Idempotent-Replayed", "Link", "Location", "Sunset", "X-Request-Id"]
+    )
 )
 """Headers of an answer that scripts may read."""
 PREFLIGHT_SECONDS = 600

@@ -19,7 +19,7 @@ PAGES = sorted(
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 """Decision records and their index: they tell what was so then, and nothing in them is run."""
 
-SAVED = {"python", "toml", "graphql", "js"}
+SAVED = {"javascript", "python", "toml", "graphql", "js"}
 """Languages of blocks that "Save it as …" can mean."""
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

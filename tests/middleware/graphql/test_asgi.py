@@ -212,3 +212,41 @@ async def test_a_credential_of_connection_init_counts_whatever_the_context_has_a
         await socket.init(Authorization=f"Bearer {ONE.reveal()}")
         await socket.subscribe("1", "{ one }")
         assert (await socket.receive())["payload"] == {"data": {"one": "one"}}
+
+
+async def opened(app: ScopedGraphQL, *headers: tuple[bytes, bytes]) -> str:
+    """The type of the first message that a handshake with these headers gets."""
+    messages: list[dict[str, Any]] = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "websocket",
+        "path": "/",
+        "scheme": "ws",
+        "headers": [(b"host", b"app.example"), *headers],
+        "query_string": b"",
+        "subprotocols": ["graphql-transport-ws"],
+    }
+    await app(scope, receive, send)
+    return str(sent[0]["type"])
+
+
+async def test_sockets_of_other_pages_are_refused_unless_their_origin_is_named() -> None:
+    schema = ScopedSchema(Query, Mutation, scopes=ScopeEnforcement(public=OPEN))
+    plain, named = ScopedGraphQL(schema), ScopedGraphQL(schema, allowed_origins=["https://front.example"])
+    for origin, by_plain, by_named in (
+        (b"http://app.example", "accept", "accept"),
+        (b"https://front.example", "close", "accept"),
+        (b"https://evil.example", "close", "close"),
+        (b"https://front.example.evil.example", "close", "close"),
+        (b"null", "close", "close"),
+    ):
+        for app, message in ((plain, by_plain), (named, by_named)):
+            assert await opened(app, (b"origin", origin)) == f"websocket.{message}", origin
+    assert await opened(plain) == "websocket.accept", "a program"
