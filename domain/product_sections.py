@@ -17,7 +17,7 @@ from .key_format import (
 from .principal import Kind, Limit
 from .product import OWNER_ROLE, Plan, Preset, Role, Shorthand, UseCase
 from .product_table import Table
-from .scope import MANAGEMENT_SCOPES, OPERATOR_NAMESPACE, is_scope_name
+from .scope import MANAGEMENT_SCOPES, OPERATOR_NAMESPACE, SCOPE_FORM, is_plain_name, is_scope_name
 from .suggest import did_you_mean
 
 
@@ -27,9 +27,7 @@ def read_scopes(table: Table) -> dict[str, str]:
     for name in table.names():
         scopes[name] = table.text(name)
         if not is_scope_name(name):
-            table.note(
-                table.wrong(name, "is not a scope name: use lower-case words joined by colons, like 'jobs:read'")
-            )
+            table.note(table.wrong(name, f"is not a scope name: {SCOPE_FORM}"))
         if name in MANAGEMENT_SCOPES:
             remedy = "is a management scope of Spacekey's own; a product can grant it, not define it"
             table.note(table.wrong(name, remedy))
@@ -47,7 +45,7 @@ def read_shorthands(table: Table, scopes: Collection[str]) -> dict[str, Shorthan
     for name, entry in table.entries():
         with entry.noting():
             if not is_scope_name(name):
-                raise table.wrong(name, "is not a shorthand name: use lower-case words joined by colons")
+                raise table.wrong(name, f"is not a shorthand name: {SCOPE_FORM}")
             names = entry.strings("scopes", default=())
             if entry.flag("every_scope") == bool(names):
                 entry.mismatch("scopes", "give either a list of scopes or every_scope = true")
@@ -66,7 +64,7 @@ def read_presets(table: Table, scopes: Collection[str]) -> dict[str, Preset]:
     presets = {}
     for name, entry in table.entries():
         with entry.noting():
-            if not is_scope_name(name):
+            if not is_plain_name(name):
                 raise table.wrong(name, "is not a preset name: use lower-case words")
             names = known(entry, "scopes", entry.strings("scopes"), scopes, "scope")
             if not names:
@@ -87,7 +85,7 @@ def read_roles(table: Table, scopes: Collection[str], shorthands: Collection[str
     names = {*scopes, *shorthands, *MANAGEMENT_SCOPES}
     for name, entry in table.entries():
         with entry.noting():
-            if not is_scope_name(name):
+            if not is_plain_name(name):
                 raise table.wrong(name, "is not a role name: use lower-case words")
             grants = list(known(entry, "grants", entry.strings("grants", default=()), names, "scope or shorthand"))
             if entry.flag("every_scope"):
@@ -110,7 +108,7 @@ def read_plans(table: Table, scopes: Collection[str]) -> dict[str, Plan]:
     plans = {}
     for name, entry in table.entries():
         with entry.noting():
-            if not is_scope_name(name):
+            if not is_plain_name(name):
                 raise table.wrong(name, "is not a plan name: use lower-case words")
             title, tokens_max = entry.text("title", default=name), entry.count("tokens_max", default=None)
             allowed, self_service = entry.strings("scopes", default=None), entry.flag("self_service")
@@ -157,7 +155,7 @@ def read_key_formats(table: Table) -> dict[str, KeyFormat]:
     formats = {}
     for name, entry in table.entries():
         with entry.noting():
-            if not is_scope_name(name) or ":" in name:
+            if not is_plain_name(name) or ":" in name:
                 raise table.wrong(name, "is not a name: use lower-case words")
             formats[name] = _key_format(name, entry)
             entry.done()

@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from .errors import ProductError
-from .scope import is_scope_name
+from .scope import is_plain_name
 from .suggest import did_you_mean, near
 
 TEXT_LENGTH_MAX = 1_000
@@ -118,7 +118,7 @@ class Table:
     def name(self, key: str) -> str:
         """Return a lower-case name."""
         value = self.text(key)
-        if not is_scope_name(value) or ":" in value:
+        if not is_plain_name(value) or ":" in value:
             raise self.wrong(key, "write a lower-case word, like 'spooled'")
         return value
 

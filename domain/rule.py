@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from .errors import RuleError
-from .scope import is_scope_name
+from .scope import SCOPE_FORM, is_scope_name
 from .suggest import did_you_mean
 
 ALTERNATIVES_MAX = 1_000
@@ -103,7 +103,7 @@ def _term(part: str | Rule) -> Rule:
     if not isinstance(part, str):
         raise RuleError(f"{part!r:.60} is neither a scope nor a rule: write the parts one by one, like 'jobs:read'")
     if not is_scope_name(part):
-        raise RuleError(f"{part!r} is not a scope name: use lower-case words joined by colons, like 'jobs:read'")
+        raise RuleError(f"{part!r} is not a scope name: {SCOPE_FORM}")
     return Rule((frozenset((part,)),))
 
 

@@ -1,10 +1,14 @@
 """Scope names, the management scopes that protect Spacekey's own API, and the scopes of services."""
 
 import re
+from collections.abc import Iterable
 from types import MappingProxyType
 
 SCOPE_LENGTH_MAX = 100
+SCOPE_FORM = "write visible ASCII without spaces, quotes and backslashes, at most 100 characters, like 'jobs:read'"
+"""Form of the name of a scope or shorthand, for error messages."""
 
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?::[a-z0-9_]+)*", re.ASCII)
 
 INTROSPECT = "tokens:introspect"
@@ -62,8 +66,33 @@ PORTAL_SCOPES = frozenset((*TOKEN_SCOPES, "spaces:read", "workspace:read", "usag
 
 
 def is_scope_name(name: object) -> bool:
-    """Return whether ``name`` may be the name of a scope, shorthand or role.
+    """Return whether ``name`` may be the name of a scope or shorthand.
 
-    It is made of lower-case words joined by colons, which RFC 6749 §3.3 allows.
+    It is a ``scope-token`` of RFC 6749 §3.3, visible ASCII without quotes and backslashes, of at most 100 characters.
+    """
+    return isinstance(name, str) and len(name) <= SCOPE_LENGTH_MAX and _SCOPE.fullmatch(name) is not None
+
+
+def is_plain_name(name: object) -> bool:
+    """Return whether ``name`` is made of lower-case words joined by colons, as names of roles, presets and plans are.
+
+    It is also the style of scopes that Spacekey recommends.
     """
     return isinstance(name, str) and len(name) <= SCOPE_LENGTH_MAX and _NAME.fullmatch(name) is not None
+
+
+def advice_on(names: Iterable[str]) -> list[str]:
+    """Return what is unusual about names of scopes and shorthands, one sentence for each that may mislead."""
+    found: list[str] = []
+    by_case: dict[str, str] = {}
+    for name in names:
+        other = by_case.setdefault(name.casefold(), name)
+        if other != name:
+            found.append(f"'{name}' and '{other}' differ in case alone, and are two.")
+        if "*" in name:
+            found.append(f"'{name}' stands for itself alone: no scope includes another.")
+        elif "," in name:
+            found.append(f"'{name}' is written with '\\,' on the command line, which separates names by commas.")
+        elif not is_plain_name(name):
+            found.append(f"'{name}' is not of lower-case words joined by colons, like 'jobs:read'.")
+    return found

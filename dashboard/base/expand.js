@@ -27,11 +27,19 @@ export function whyNot(workspace, scopes) {
   return scopes.length === 1 ? t("tokens.lackingOne") : t("tokens.lacking", { lacking: lacking.join(", ") });
 }
 
-/** Scopes by the resource they are about: "jobs:read" is about jobs. Management scopes are kept apart. */
+/** What a scope is about: "jobs:read" and "jobs.read" are about jobs, a URL about what is before its last slash. */
+function resourceOf(name) {
+  const scheme = name.indexOf("://");
+  if (scheme < 1) return name.split(/[:./]/)[0] || name;
+  const last = name.lastIndexOf("/");
+  return last > scheme + 2 ? name.slice(0, last) : name;
+}
+
+/** Scopes by the resource they are about. Management scopes are kept apart. */
 export function byResource(scopes) {
   const groups = new Map();
   for (const scope of scopes) {
-    const name = scope.name.split(":")[0];
+    const name = resourceOf(scope.name);
     if (!groups.has(name)) groups.set(name, []);
     groups.get(name).push(scope);
   }

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.product import OWNER_ROLE, Role
 from spacekey.domain.refusal import Conflict, ConflictCode, Faults, InputCode, InvalidInput, NotFound
-from spacekey.domain.scope import is_scope_name
+from spacekey.domain.scope import is_plain_name
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import users as invitation_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -165,7 +165,7 @@ def _check_name(authority: Authority, name: str) -> None:
         raise InvalidInput(
             "name", "The owner role cannot be changed: it can correct every other setting.", InputCode.NOT_ALLOWED
         )
-    if not is_scope_name(name) or len(name) > 60:
+    if not is_plain_name(name) or len(name) > 60:
         raise InvalidInput("name", "Use lower-case words, like 'reviewer'.", InputCode.INVALID_FORMAT)
     if name in authority.product.known_scopes or name in authority.product.shorthands:
         raise InvalidInput("name", f"'{name}' is a scope or shorthand; choose another name.", InputCode.RESERVED)

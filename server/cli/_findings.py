@@ -13,6 +13,7 @@ from pathlib import Path
 from spacekey.domain.errors import ConfigurationError, ProductError, ServiceUnavailable
 from spacekey.domain.page import PageRequest
 from spacekey.domain.product_file import load_product, load_products
+from spacekey.domain.scope import advice_on
 from spacekey.models.migrations.run import current
 from spacekey.models.queries import audit as audit_queries
 from spacekey.models.queries import workspaces as workspace_queries
@@ -32,11 +33,12 @@ BASICS = (DATABASE_URL, "SPACEKEY_DATABASE_SCHEMA", "SPACEKEY_PRODUCTS")
 """Settings without which neither products nor the database can be checked."""
 CLOCK_TOLERANCE = timedelta(seconds=5)
 NAMES_SHOWN = 10
+STYLE_HELP = "It works as it is; docs/reference/scopes.md says what to know about such names."
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Result of one check: ok, wrong or skipped; ``remedy`` says what to do about a wrong one."""
+    """Result of one check: ok, warning, wrong or skipped; ``remedy`` says what to do about it."""
 
     what: str
     result: str
@@ -105,6 +107,11 @@ def ok(what: str, detail: str) -> Finding:
     return Finding(what, "ok", detail)
 
 
+def warning(what: str, detail: str, remedy: str) -> Finding:
+    """Return a finding of what works and may mislead."""
+    return Finding(what, "warning", detail, remedy)
+
+
 def wrong(what: str, detail: str, remedy: str) -> Finding:
     """Return a finding of a check that failed."""
     return Finding(what, "wrong", detail, remedy)
@@ -128,6 +135,10 @@ def product_findings(paths: Iterable[Path]) -> list[Finding]:
         good.append(path)
         count = f"{len(product.scopes)} scopes, {len(product.roles)} roles, {len(product.plans)} plans"
         found.append(ok(f"product {path.name}", f"'{product.name}': {count}"))
+        unusual = advice_on([*product.scopes, *product.shorthands])
+        if unusual:
+            more = f" And {len(unusual) - NAMES_SHOWN} more." if len(unusual) > NAMES_SHOWN else ""
+            found.append(warning(f"scopes of {path.name}", " ".join(unusual[:NAMES_SHOWN]) + more, STYLE_HELP))
     try:
         load_products(good)
     except ProductError as error:

@@ -365,8 +365,12 @@ def _span(field: str, text: str) -> timedelta | None:
 
 
 def scope_names(values: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the scopes of a repeated option, each value of which may name several, separated by commas."""
-    return tuple(name for value in values or () for one in value.split(",") if (name := one.strip()))
+    """Return the scopes of a repeated option, each value of which may name several, separated by commas.
+
+    A comma that belongs to a name is written as ``\\,``: no scope has a backslash (RFC 6749 §3.3).
+    """
+    parts = (one for value in values or () for one in re.split(r"(?<!\\),", value))
+    return tuple(name.replace("\\,", ",") for one in parts if (name := one.strip()))
 
 
 def program_now() -> str:

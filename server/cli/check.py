@@ -15,7 +15,7 @@ from ._run import Failure
 if TYPE_CHECKING:
     from ._findings import Finding
 
-_STYLES = {"ok": "green", "wrong": "red", "skipped": "dim"}
+_STYLES = {"ok": "green", "warning": "yellow", "wrong": "red", "skipped": "dim"}
 
 
 def check(

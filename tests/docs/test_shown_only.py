@@ -21,8 +21,8 @@ pytestmark = pytest.mark.sampled(2)
 
 RUN = {"python", "console", "js"}
 SHOWN = {"graphql", "html", "javascript", "json", "nginx", "sh", "text", "toml"}
-"""tests/e2e runs the configurations of proxies, dashboard/test_element.py the page in HTML, adoption what needs packages
-that are installed apart, and clients/test_front_ends.py JavaScript that needs packages of npm."""
+"""tests/e2e runs the configurations of proxies, dashboard/test_element.py the page in HTML, adoption what needs
+packages that are installed apart, and clients/test_front_ends.py JavaScript that needs packages of npm."""
 
 _INLINE = re.compile(r"`(spacekey [a-z][^`]*)`")
 

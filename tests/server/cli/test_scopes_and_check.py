@@ -183,3 +183,18 @@ def test_a_renamed_scope_is_found_by_check_and_moved_by_rename(filled: Cli, tmp_
     assert {one["result"] for one in cli.lines("check")} == {"ok"}
     held = {one["name"]: one["grants"] for one in cli.lines("token", "list", "-w", "emit-demo")}
     assert held["Polls"] == ["jobs:claim"]
+
+
+def test_names_that_may_mislead_are_a_warning_and_no_error(missing: Cli, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.toml"
+    text = (EXAMPLES / "spooled.toml").read_text(encoding="utf-8")
+    odd.write_text(
+        text.replace('"jobs:read" = "See jobs"', '"jobs:read" = "See jobs"\n"User.Read" = "x"\n"jobs:*" = "y"')
+    )
+    product, scopes = json.loads(missing("check", str(odd), "--json").stdout)
+    assert (product["result"], scopes["result"]) == ("ok", "warning")
+    assert scopes["detail"] == (
+        "'User.Read' is not of lower-case words joined by colons, like 'jobs:read'. "
+        "'jobs:*' stands for itself alone: no scope includes another."
+    )
+    assert "docs/reference/scopes.md" in scopes["remedy"]

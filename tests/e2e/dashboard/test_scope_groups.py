@@ -1,0 +1,34 @@
+"""The groups in which the dashboard shows scopes, for names of every style."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+EXPAND = Path(__file__).resolve().parents[3] / "dashboard" / "base" / "expand.js"
+GROUPS = {
+    "jobs": ["jobs:read", "jobs.write", "jobs/all"],
+    "User": ["User.Read"],
+    "https://a.example/jobs": ["https://a.example/jobs/read", "https://a.example/jobs/write"],
+    "https://a.example": ["https://a.example"],
+    ":": [":"],
+    "*": ["*"],
+    "full_access": ["full_access"],
+}
+
+
+def test_scopes_are_grouped_by_what_they_are_about(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("NO NODE: the dashboard's groups of scopes are NOT TESTED here; install node")
+    shutil.copy(EXPAND, tmp_path / "expand.mjs")
+    names = json.dumps([{"name": name} for group in GROUPS.values() for name in group])
+    program = f'import {{ byResource }} from "./expand.mjs"; console.log(JSON.stringify(byResource({names})));'
+    (tmp_path / "main.mjs").write_text(program)
+    done = subprocess.run([node, "main.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {group: [one["name"] for one in scopes] for group, scopes in json.loads(done.stdout)} == GROUPS
