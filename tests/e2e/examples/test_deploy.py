@@ -117,10 +117,19 @@ def test_the_image_is_built_from_the_package_and_nothing_else() -> None:
 
 
 def test_every_setting_exists() -> None:
-    files = [DEPLOY / "compose.yaml", *UNITS]
+    files = [DEPLOY / "compose.yaml", DEPLOY / "Dockerfile", *UNITS, *(DEPLOY / "kubernetes").glob("*.yaml")]
     named = {name for file in files for name in re.findall(r"\bSPACEKEY_[A-Z_]+(?=[:= ])", file.read_text())}
     assert "SPACEKEY_DATABASE_URL" in named
-    assert named <= set(variable_names())
+    assert {name.removesuffix("_FILE") for name in named} <= set(variable_names())
+
+
+def test_the_base_of_the_image_is_pinned_to_a_python_that_is_tested() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    [base] = re.findall(r"^ARG BASE=(\S+)$", text, re.MULTILINE)
+    version = re.fullmatch(r"python:(3\.\d+)\.\d+-slim-\w+", base)
+    assert version is not None
+    assert f'"Programming Language :: Python :: {version[1]}"' in (EXAMPLES.parent / "pyproject.toml").read_text()
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${BASE}"}
 
 
 def test_there_are_two_servers_and_two_apps_on_one_database_that_is_migrated_first() -> None:
@@ -187,7 +196,7 @@ def test_the_page_tells_the_ports_and_times_of_the_examples() -> None:
 
 def test_images_are_named_without_a_registry() -> None:
     images = [one["image"] for one in _services().values()]
-    images += re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    images += re.findall(r"^ARG BASE=(\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
     assert not [image for image in images if "." in image.split("/")[0].split(":")[0]]
 
 
