@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 from authlib.integrations.httpx_client import AsyncOAuth2Client
+from starlette.types import ASGIApp
 
 from spacekey.models.engine.store import SQLITE
 from spacekey.resolvers.tokens.revoke import revoke_token
@@ -47,6 +49,13 @@ async def ask(server: Served, path: str, token: str, sent: dict[str, Any]) -> ht
     return await server.client.post(path, data=data, headers=sent["headers"])
 
 
+def _transport(app: ASGIApp) -> object:
+    """A transport for authlib's client, which is httpx2's where that is installed."""
+    [package] = {one.__module__.partition(".")[0] for one in AsyncOAuth2Client.__mro__ if one.__name__ == "AsyncClient"}
+    transport: object = sys.modules[package].ASGITransport(app)
+    return transport
+
+
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 async def test_authlib_introspects_and_revokes(method: str, database_url: str) -> None:
     async with served(database_url) as server:
@@ -54,7 +63,7 @@ async def test_authlib_introspects_and_revokes(method: str, database_url: str) -
         own_id, own = await server.token(workspace.id, "tokens:introspect", "tokens:revoke")
         _, secret = await server.token(workspace.id, "jobs:read")
         async with AsyncOAuth2Client(
-            own_id, own, token_endpoint_auth_method=method, transport=httpx.ASGITransport(server.app)
+            own_id, own, token_endpoint_auth_method=method, transport=_transport(server.app)
         ) as client:
             described = await client.introspect_token(f"{ORIGIN}/api/v1/introspect", token=secret)
             assert described.json()["active"] is True
