@@ -96,7 +96,7 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
         ("--name", "Two Words", "lower-case word"),
         ("--secret-prefix", "T", "2 to 16"),
         ("--title", " ", "must not be empty"),
-        ("--scope", "Tasks!", "not a scope name"),
+        ("--scope", "two words", "not a scope name"),
         ("--scope", " ", "at least one scope"),
         ("--database-url", "mysql://root@host/db", "SPACEKEY_DATABASE_URL"),
         ("--database-url", "postgresql://u:it's@host/db", "without quotes"),
