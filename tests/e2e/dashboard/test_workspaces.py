@@ -77,7 +77,7 @@ async def test_an_invited_member_sets_a_password_and_holds_the_role(visitor: New
     await newcomer.page.get_by_label("Repeat the password").fill(PASSWORD)
     await newcomer.page.get_by_role("button", name="Create account and join").click()
     await newcomer.page.get_by_role("link", name="Acme queues").click()
-    await expect(newcomer.page.get_by_role("heading", name="Access tokens")).to_be_visible()
+    await expect(newcomer.page.get_by_role("heading", name="API Keys")).to_be_visible()
     await expect(newcomer.page.locator("[data-shortcut=c]")).to_have_count(0)
 
     await page.reload()
@@ -241,11 +241,11 @@ async def test_policy_and_plan_bind_the_create_form(visitor: NewVisitor) -> None
     await owner.sign_in(path=f"/workspace/{workspace}/settings")
     await expect(page.get_by_role("radio", name="Free")).to_be_enabled()
     await page.get_by_role("spinbutton", name="Longest lifetime in days").fill("45")
-    await page.get_by_text("Scopes that tokens can have").click()
+    await page.get_by_text("Scopes that API keys can have").click()
     await page.get_by_role("checkbox", name="sessions:write").uncheck()
     await page.get_by_role("button", name="Save policy").click()
     await expect(page.get_by_text("The policy was saved.")).to_be_visible()
-    await page.get_by_role("link", name="Tokens", exact=True).click()
+    await page.get_by_role("link", name="API Keys", exact=True).click()
     await page.locator("[data-shortcut=c]").click()
     dialog = page.get_by_role("dialog")
     await expect(dialog.get_by_role("checkbox", name="sessions:write")).to_be_disabled()
@@ -268,8 +268,8 @@ async def test_plans_are_shown_with_their_rate_limits(visitor: NewVisitor) -> No
     owner = await visitor()
     await owner.sign_in(path=f"/workspace/{owner.dashboard.world.workspaces['spooled']}/settings")
     for plan, rate in (
-        ("Free", "100 requests a minute for each token, burst 20"),
-        ("Pro", "1,000 requests a minute for each token, burst 100"),
+        ("Free", "100 requests per minute for each API key, burst 20"),
+        ("Pro", "1,000 requests per minute for each API key, burst 100"),
         ("Enterprise", "Custom rate limit"),
     ):
         choice = owner.page.get_by_role("radio", name=plan)
