@@ -21,7 +21,7 @@ from support.dashboard_pages import dashboard_pages  # noqa: E402
 from support.dashboard_world import DashboardWorld, make_dashboard_world  # noqa: E402
 from support.server import on_a_socket  # noqa: E402
 
-SIZES = {"wide": (1280, 800), "narrow": (360, 740)}
+SIZES = {"wide": (1440, 900), "large": (1920, 1080), "middle": (1000, 800), "narrow": (390, 844)}
 KEPT = {
     ("emit-space-tokens", "wide", "light"),
     ("token", "wide", "dark"),
