@@ -134,7 +134,7 @@ async def test_spooled_bulk_revoking_ends_all_that_were_ticked(visitor: NewVisit
     await page.get_by_role("checkbox", name="Select Old worker").check()
     await page.get_by_role("button", name="Revoke…").click()
     await page.locator("dialog [type=submit]").click()
-    await expect(page.get_by_text("No tokens match.")).to_be_visible()
+    await expect(page.get_by_text("No API keys match.")).to_be_visible()
     await page.get_by_role("combobox", name="Status").select_option("REVOKED")
     await expect(page.get_by_role("link", name="Old worker")).to_be_visible()
 
