@@ -1,6 +1,8 @@
 // Addresses and the pages that answer them. Links are ordinary links; those within the dashboard are taken over.
 
 import { pagePath, presentPath, toUrlPath } from "./base-path.js";
+import { t } from "./texts.js";
+import { isUnsaved } from "./unsaved.js";
 
 let table = [];
 let show = null;
@@ -48,17 +50,17 @@ export function render() {
   return show(found?.[1] ?? null, found?.[0].groups ?? {}, new URLSearchParams(location.search));
 }
 
-/** Note what a page shows (filters, sorting, place) in the address, without a new entry in the history. */
-export function note(query) {
+/** Note what a page shows (filters, sorting, place) in the address; step: as a step that Back takes back. */
+export function note(query, { step = false } = {}) {
   if (alone) return;
   const text = query.toString();
   here = text ? `${location.pathname}?${text}` : location.pathname;
-  history.replaceState(null, "", here);
+  history[step ? "pushState" : "replaceState"](null, "", here);
 }
 
 /** The address has changed already when this is told: staying means to put it back. */
 function moved() {
-  if (mayLeave === null || mayLeave()) return render();
+  if ((mayLeave === null || mayLeave()) && mayLoseTyped()) return render();
   return history.pushState(null, "", here);
 }
 
@@ -75,5 +77,9 @@ function takeLink(event) {
   const path = link.getAttribute("href").startsWith("/") ? pagePath(url) : null;
   if (path === null) return;
   event.preventDefault();
-  go(path + url.search);
+  if (mayLoseTyped()) go(path + url.search);
+}
+
+function mayLoseTyped() {
+  return !isUnsaved() || confirm(t("shared.leaveTyped"));
 }

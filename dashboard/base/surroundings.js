@@ -35,6 +35,15 @@ export function everywhere(selector) {
   return [...root.querySelectorAll(selector)];
 }
 
+/** Do something whenever the page is seen again, after another tab was, for as long as the element is in it. */
+export function whenSeenAgain(element, act) {
+  const look = () => {
+    if (!element.isConnected) document.removeEventListener("visibilitychange", look);
+    else if (document.visibilityState === "visible") act();
+  };
+  document.addEventListener("visibilitychange", look);
+}
+
 /** Put a dialog or a menu above everything. */
 export function putOnTop(element) {
   (own ? document.body : root).append(element);

@@ -9,6 +9,7 @@
 // loaded: a product replaces texts by their names in its file, under [presentation.texts], and may do so in its own
 // language.
 
+import { LOCALE, numberText } from "./locale.js";
 import { AUDIT } from "../texts/audit.js";
 import { PEOPLE } from "../texts/people.js";
 import { SHARED } from "../texts/shared.js";
@@ -56,7 +57,7 @@ export function parts(name, values) {
 
 /** A text about a number of things, {count}: "1 token", "1,204 tokens". */
 export function plural(name, count, values = {}) {
-  const form = new Intl.PluralRules("en").select(count);
+  const form = new Intl.PluralRules(LOCALE).select(count);
   const found = `${name}.${form}` in DEFAULTS ? `${name}.${form}` : `${name}.other`;
   return t(found, { count, ...values });
 }
@@ -71,7 +72,7 @@ function source(name) {
 
 function shown(value, otherwise) {
   if (value === undefined || value === null) return otherwise;
-  return typeof value === "number" ? value.toLocaleString() : String(value);
+  return typeof value === "number" ? numberText(value) : String(value);
 }
 
 function wordsOf({ title, presentation }) {

@@ -2,6 +2,7 @@
 
 import { t } from "./texts.js";
 import { h } from "./dom.js";
+import { LOCALE } from "./locale.js";
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -14,10 +15,10 @@ const STEPS = [
   [365 * DAY, 30 * DAY, "month"],
   [Infinity, 365 * DAY, "year"],
 ];
-const relative = new Intl.DateTimeFormat().resolvedOptions().locale;
-const words = new Intl.RelativeTimeFormat(relative, { numeric: "auto" });
-const dates = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const words = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
+const dates = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium" });
+const exact = new Intl.DateTimeFormat(LOCALE, { dateStyle: "full", timeStyle: "long" });
+const days = new Intl.DateTimeFormat(LOCALE, { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
 
 /** "3 minutes ago", "in 2 days", with the exact time on hover. */
 export function ago(iso, otherwise = t("shared.never")) {
@@ -39,6 +40,11 @@ export function agoText(iso) {
   const seconds = Math.round((new Date(iso) - Date.now()) / 1000);
   const [, unit, name] = STEPS.find(([below]) => Math.abs(seconds) < below);
   return words.format(Math.round(seconds / unit), name);
+}
+
+/** A day of usage, which is one of UTC: "2026-11-12" → "Thu 12 Nov". */
+export function dayText(day) {
+  return days.format(new Date(`${day}T00:00:00Z`));
 }
 
 /** The exact moment as text, zone included. */

@@ -43,7 +43,7 @@ class SpacekeyTokens extends HTMLElement {
   }
 
   set getSession(ask) {
-    if (ask !== null && typeof ask !== "function") throw new TypeError("getSession must be a function or null.");
+    if (ask !== null && typeof ask !== "function") throw new TypeError("getSession: expected a function or null");
     this.#getSession = ask;
     if (this.#running) this.#running.begin();
     else this.#plan();

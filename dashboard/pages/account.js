@@ -118,7 +118,7 @@ function passwordForm() {
     autocomplete: "current-password",
   });
   return form({
-    fields: [current, ...newPasswordFields()],
+    fields: [userNameFor(who()), current, ...newPasswordFields()],
     submit: t("people.changePassword"),
     send: async ({ current: old, password, again }, element) => {
       if (password !== again) return differs(element);
@@ -134,5 +134,19 @@ function passwordForm() {
       await render();
       say(t("people.passwordChanged"));
     },
+  });
+}
+
+/** For password managers, which ask whose password it is. People see it above. */
+function userNameFor({ id, signInName }) {
+  return h("input", {
+    type: "text",
+    name: "username",
+    autocomplete: "username",
+    value: signInName ?? id,
+    readonly: true,
+    tabindex: "-1",
+    "aria-hidden": "true",
+    class: "unseen",
   });
 }

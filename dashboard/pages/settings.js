@@ -1,5 +1,6 @@
 // A workspace's settings: name, plan, policy, and its end.
 
+import { numberText } from "../base/locale.js";
 import { t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
@@ -101,7 +102,7 @@ function room(plan) {
   if (plan.maxTokens === 0) return t("workspaces.roomNone");
   return plan.maxTokens === null
     ? t("workspaces.roomAny")
-    : t("workspaces.roomSome", { maxTokens: plan.maxTokens.toLocaleString() });
+    : t("workspaces.roomSome", { maxTokens: numberText(plan.maxTokens) });
 }
 
 /** Where other plans have a rate and this one has none, each workspace agrees on its own with the operator. */
@@ -112,7 +113,7 @@ function rateOfPlan({ rateLimit, maxTokens }, plans) {
 }
 
 function rateText({ perMinute, burst }) {
-  return t("workspaces.rate", { perMinute: perMinute.toLocaleString(), burst: burst.toLocaleString() });
+  return t("workspaces.rate", { perMinute: numberText(perMinute), burst: numberText(burst) });
 }
 
 function section(title, ...children) {

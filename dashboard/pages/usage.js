@@ -8,7 +8,8 @@ import { go } from "../base/router.js";
 import { DAY, ago } from "../base/time.js";
 import { loadWorkspace, may } from "../base/workspace.js";
 import { alertBox } from "../parts/alert.js";
-import { rowChart, total } from "../parts/chart.js";
+import { rowChart, total, withQuietDays } from "../parts/chart.js";
+import { dayChart } from "../parts/day-chart.js";
 import { empty } from "../parts/empty.js";
 import { exportPages } from "../parts/export-pages.js";
 import { selectField } from "../parts/field.js";
@@ -19,8 +20,8 @@ import { missingPage } from "./missing.js";
 const SPANS = [7, 30, 90];
 const BUSY = 25;
 const USAGE = `query ($id: ID!, $days: Int!) { workspace(id: $id) {
-  busy: tokens(first: ${BUSY}, orderBy: { field: LAST_USED_AT, direction: DESC }) {
-    nodes { id name lastUsedAt usage(days: $days) { day allowed denied rateLimited } } }
+  usage(days: $days) { day allowed denied rateLimited }
+  busiestTokens(days: $days, first: ${BUSY}) { token { id name } allowed denied rateLimited }
   inactive: tokens(
     first: 50, filter: { unusedForDays: $days, status: [ACTIVE] }, orderBy: { field: LAST_USED_AT, direction: ASC }) {
     nodes { id name prefix maskedToken lastUsedAt createdAt } pageInfo { hasNextPage } } } }`;
@@ -39,11 +40,7 @@ export async function usagePage({ id }, query) {
     return { ...view, body: alertBox("info", t("usage.mayNotRead")) };
   }
   const days = SPANS.find((one) => String(one) === query.get("days")) ?? 30;
-  const { busy, inactive } = (await ask(USAGE, { id, days })).workspace;
-  const rows = busy.nodes
-    .map(summed)
-    .filter((one) => total(one) > 0)
-    .sort((a, b) => total(b) - total(a));
+  const { usage, busiestTokens, inactive } = (await ask(USAGE, { id, days })).workspace;
   const span = selectField({
     name: "days",
     label: t("usage.span"),
@@ -56,20 +53,39 @@ export async function usagePage({ id }, query) {
     actions: [h("button", { type: "button", onclick: () => exportUsage(workspace, days) }, t("usage.exportAsCsv"))],
     body: [
       h("div", { class: "toolbar" }, h("div", { class: "filters" }, span)),
-      requests(rows, days),
+      requests(withQuietDays(usage, days), busiestTokens, days),
       quiet(inactive, days, workspace),
     ],
   };
 }
 
-function requests(rows, days) {
-  if (!rows.length) return empty(t("usage.noRequestsYet"), t("usage.noRequestsText", { days }));
-  return h(
-    "section",
-    {},
-    h("h2", {}, t("usage.byToken")),
-    rowChart(t("usage.requestsInTheLastDays", { days, busy: BUSY }), rows),
-  );
+function requests(byDay, busiest, days) {
+  if (!byDay.some((day) => total(day) > 0))
+    return empty(t("usage.noRequestsYet"), t("usage.noRequestsText", { days }));
+  const rows = busiest.map(({ token, ...counts }) => ({ ...counts, label: token.name, href: `/token/${token.id}` }));
+  const rest = others(byDay, rows);
+  return [
+    h("section", {}, h("h2", {}, t("usage.overTime")), dayChart(t("usage.byDay", { days }), byDay)),
+    h(
+      "section",
+      {},
+      h("h2", {}, t("usage.byToken")),
+      rowChart(t("usage.requestsInTheLastDays", { days }), total(rest) > 0 ? [...rows, rest] : rows),
+    ),
+  ];
+}
+
+/** What the workspace's tokens did beyond those that are shown: the others, and those that were deleted. */
+function others(byDay, rows) {
+  const sum = (all, key) => all.reduce((result, one) => result + one[key], 0);
+  const rest = (key) => Math.max(0, sum(byDay, key) - sum(rows, key));
+  return {
+    label: t("usage.others"),
+    href: null,
+    allowed: rest("allowed"),
+    denied: rest("denied"),
+    rateLimited: rest("rateLimited"),
+  };
 }
 
 function quiet({ nodes, pageInfo }, days, workspace) {
@@ -87,17 +103,6 @@ function quiet({ nodes, pageInfo }, days, workspace) {
     ? [h("p", {}, text), table({ caption, columns, rows: nodes }), more]
     : h("p", {}, t("usage.inactiveNone", { days }));
   return h("section", {}, h("h2", {}, t("usage.inactive")), rows);
-}
-
-function summed(token) {
-  const sum = (key) => token.usage.reduce((all, day) => all + day[key], 0);
-  return {
-    label: token.name,
-    href: `/token/${token.id}`,
-    allowed: sum("allowed"),
-    denied: sum("denied"),
-    rateLimited: sum("rateLimited"),
-  };
 }
 
 /**

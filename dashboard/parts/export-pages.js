@@ -1,5 +1,6 @@
 // A long list as a file: read page by page to its end, however long, with a way to stop.
 
+import { numberText } from "../base/locale.js";
 import { t } from "../base/texts.js";
 import { download } from "../base/download.js";
 import { fill, h } from "../base/dom.js";
@@ -15,7 +16,7 @@ export async function exportPages({ title, file, type, noun, read, head = "" }) 
   const parts = [head];
   let count = 0;
   let open = true;
-  const counted = () => `${count.toLocaleString()} ${noun[count === 1 ? 0 : 1]}`;
+  const counted = () => `${numberText(count)} ${noun[count === 1 ? 0 : 1]}`;
   const status = h("p", { role: "status" }, t("shared.reading"));
   const problem = h("div", {});
   const save = (complete) => {

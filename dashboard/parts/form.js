@@ -2,6 +2,7 @@
 
 import { t } from "../base/texts.js";
 import { fill, h } from "../base/dom.js";
+import { watchForm } from "../base/unsaved.js";
 import { errorBox } from "./alert.js";
 import { setFieldError } from "./field.js";
 
@@ -28,6 +29,7 @@ export function form({
     problem,
     h("div", { class: "actions" }, beside, back, button),
   );
+  const sent = watchForm(element);
   let busy = false;
 
   element.addEventListener("submit", async (event) => {
@@ -39,6 +41,7 @@ export function form({
     element.setAttribute("aria-busy", "true");
     try {
       await send(values(element), element);
+      if (!element.querySelector("[aria-invalid=true]")) sent();
     } catch (error) {
       showError(element, problem, error, uncertain);
     } finally {
@@ -99,12 +102,15 @@ function check(element) {
 }
 
 /** What is wrong with a control, in our own words: the browser's repeat what was entered, which may be a secret. */
-function words({ validity, type, min, max, maxLength }) {
+function words({ validity, type, min, max, maxLength, minLength }) {
+  const number = type === "number";
+  if (validity.badInput && number) return t("shared.enterANumber");
   if (validity.valueMissing) return t("shared.fillThisIn");
   if (validity.typeMismatch && type === "email") return t("shared.enterAnEmailAddressLike");
-  if (validity.rangeUnderflow) return t("shared.chooseOrLater", { min });
-  if (validity.rangeOverflow) return t("shared.chooseOrEarlier", { max });
+  if (validity.rangeUnderflow) return number ? t("shared.orMore", { min }) : t("shared.chooseOrLater", { min });
+  if (validity.rangeOverflow) return number ? t("shared.orLess", { max }) : t("shared.chooseOrEarlier", { max });
   if (validity.tooLong) return t("shared.useAtMostCharacters", { maxLength });
+  if (validity.tooShort) return t("shared.useAtLeastCharacters", { minLength });
   return type === "date" ? t("shared.chooseADate") : t("shared.enterAValidValue");
 }
 

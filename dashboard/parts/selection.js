@@ -1,57 +1,75 @@
-// Ticking rows of the tokens' table, and revoking the ticked ones at once.
+// Selecting tokens, over as many pages as there are, and what is done to all of them at once.
 
-import { t } from "../base/texts.js";
 import { fill, h } from "../base/dom.js";
-import { may } from "../base/workspace.js";
-import { revokeTokens } from "./token-actions.js";
+import { t } from "../base/texts.js";
+import { bulkActions } from "./bulk-actions.js";
 
-/** Gives { lead(rows), bar, keep(rows) }; lead is null for readers who may not revoke. */
+/** Gives { lead(rows), bar, refresh(rows) }; lead gives null for readers who may change nothing. */
 export function selection(workspace, done) {
   const bar = h("div", { class: "bulk", role: "group", "aria-label": t("tokens.selection"), hidden: true });
-  const allowed = may(workspace, "tokens:revoke");
-  let ticked = new Map();
+  const actions = bulkActions(workspace);
+  const selected = new Map();
   let rows = [];
+  let boxes = [];
 
   const update = () => {
-    bar.hidden = ticked.size === 0;
-    const revoke = h("button", { type: "button", class: "danger", onclick: act }, t("tokens.revokeSelected"));
-    fill(bar, h("span", { role: "status" }, t("tokens.selected", { size: ticked.size })), revoke);
+    const elsewhere = selected.size - rows.filter((one) => selected.has(one.id)).length;
+    const size = selected.size;
+    const text = elsewhere ? t("tokens.selectedElsewhere", { size, elsewhere }) : t("tokens.selected", { size });
+    bar.hidden = selected.size === 0;
+    fill(
+      bar,
+      h("span", { role: "status" }, text),
+      actions.map(button),
+      h("button", { type: "button", class: "plain", onclick: clear }, t("tokens.clearSelection")),
+    );
+    const some = rows.some((one) => selected.has(one.id));
+    for (const { box, one } of boxes) {
+      box.checked = one ? selected.has(one.id) : some && rows.every((row) => selected.has(row.id));
+      if (!one) box.indeterminate = some && !box.checked;
+    }
   };
-  const act = async () => {
-    if (!(await revokeTokens([...ticked.values()]))) return;
-    ticked = new Map();
-    update();
-    done();
+  const button = ({ label, fits, run }) => {
+    const fitting = [...selected.values()].filter(fits);
+    const act = async () => {
+      const changed = await run(fitting);
+      for (const one of changed) selected.delete(one.id);
+      update();
+      if (changed.length) done();
+    };
+    return h("button", { type: "button", disabled: fitting.length === 0, onclick: act }, `${label}…`);
   };
-  const able = (one) => one.status !== "REVOKED";
-  const toggleAll = (event) => {
-    ticked = new Map(event.target.checked ? rows.filter(able).map((one) => [one.id, one]) : []);
-    for (const box of event.target.closest("table").querySelectorAll("td.lead input:enabled"))
-      box.checked = event.target.checked;
+  const clear = () => {
+    selected.clear();
     update();
   };
-  const toggle = (one) => (event) => {
-    if (event.target.checked) ticked.set(one.id, one);
-    else ticked.delete(one.id);
+  const select = (chosen, on) => {
+    for (const one of chosen) {
+      if (on) selected.set(one.id, one);
+      else selected.delete(one.id);
+    }
     update();
+  };
+  const box = (name, one, chosen) => {
+    const onchange = (event) => select(chosen, event.target.checked);
+    const made = h("input", { type: "checkbox", "aria-label": name, checked: one && selected.has(one.id), onchange });
+    boxes.push({ box: made, one });
+    return made;
   };
   const lead = (present) => {
+    if (!actions.length) return null;
     rows = present;
+    boxes = [];
     return {
-      head: () => h("input", { type: "checkbox", "aria-label": t("tokens.selectAll"), onchange: toggleAll }),
-      cell: (one) =>
-        h("input", {
-          type: "checkbox",
-          "aria-label": t("tokens.select", { name: one.name }),
-          checked: ticked.has(one.id),
-          disabled: !able(one),
-          onchange: toggle(one),
-        }),
+      head: () => box(t("tokens.selectAll"), null, present),
+      cell: (one) => box(t("tokens.select", { name: one.name }), one, [one]),
     };
   };
-  const keep = (present) => {
-    ticked = new Map(present.filter((one) => ticked.has(one.id) && able(one)).map((one) => [one.id, one]));
+  /** What is known of those on the page is brought up to date. */
+  const refresh = (present) => {
+    for (const one of present) if (selected.has(one.id)) selected.set(one.id, one);
+    rows = present;
     update();
   };
-  return { lead: (present) => (allowed ? lead(present) : null), bar, keep };
+  return { lead, bar, refresh };
 }

@@ -1,6 +1,6 @@
 // What can be done to a token: which actions its state and the reader's scopes allow, and their dialogs.
 
-import { plural, t } from "../base/texts.js";
+import { t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { REASON_LENGTH_MAX } from "../base/limits.js";
 import { may } from "../base/workspace.js";
@@ -47,27 +47,6 @@ export function lastUse(token) {
   return t("tokens.lastUse", {
     ago: agoText(token.lastUsedAt),
     value: token.lastUsedIp ? ` from ${token.lastUsedIp}` : "",
-  });
-}
-
-/** Revoke several at once: all or none. */
-export async function revokeTokens(tokens) {
-  const names =
-    tokens.length > 5 ? [...tokens.slice(0, 5), { name: t("tokens.more", { count: tokens.length - 5 }) }] : tokens;
-  const used = tokens.filter((one) => one.lastUsedAt).sort((a, b) => (a.lastUsedAt < b.lastUsedAt ? 1 : -1))[0];
-  return confirmed({
-    title: t("tokens.revokeManyTitle", { value: plural("tokens.count", tokens.length) }),
-    text: [
-      t("tokens.revokeManyText", { names: names.map((one) => one.name).join(", ") }),
-      used ? t("tokens.lastUseMany", { ago: agoText(used.lastUsedAt), name: used.name }) : t("tokens.neverUsedMany"),
-    ],
-    fields: [reasonField()],
-    button: tokens.length === 1 ? t("tokens.revokeOne") : t("tokens.revokeAll"),
-    act: async ({ reason }) => {
-      const ids = tokens.map((one) => one.id);
-      await change(mutation("RevokeTokens", "revokeTokens", "effectiveAt"), { ids, reason: reason || null });
-      say(plural("tokens.revokedNotice", tokens.length));
-    },
   });
 }
 

@@ -35,12 +35,12 @@ const ORDERS = [
   ["EXPIRES_AT.ASC", "tokens.expiresSoonest"],
 ];
 
-/** The bar; changed() is called after the query was brought up to date. */
+/** The bar; changed(name) is called after the query was brought up to date. */
 export function filterBar(workspace, query, changed) {
   const set = (name, value) => {
     if (value) query.set(name, value);
     else query.delete(name);
-    changed();
+    changed(name);
   };
   const search = textField({
     name: "q",

@@ -1,32 +1,27 @@
 // The tokens of a workspace or a space: the table, its filters, and what can be done to rows.
 
-import { t } from "../base/texts.js";
-import { ask } from "../base/api.js";
+import { plural, t } from "../base/texts.js";
 import { fill, h } from "../base/dom.js";
 import { go, note, render } from "../base/router.js";
 import { navigationPath } from "../base/token-paths.js";
-import { isDashboard } from "../base/surroundings.js";
+import { isDashboard, whenSeenAgain } from "../base/surroundings.js";
 import { may } from "../base/workspace.js";
 import { alertBox, errorBox } from "./alert.js";
 import { createToken, whyNoTokens } from "./create-token.js";
 import { columnsButton, withChoice } from "./columns.js";
 import { say } from "./notice.js";
-import { pageArguments, pager } from "./pager.js";
+import { pager } from "./pager.js";
 import { rowClass } from "./status.js";
 import { selection } from "./selection.js";
 import { someSpaces } from "./space-field.js";
 import { icon } from "./icons.js";
 import { table } from "./table.js";
-import { TOKEN_ROW } from "./token-fields.js";
 import { tokenColumns } from "./token-columns.js";
-import { filterBar, filterOf, isFiltered } from "./token-filters.js";
+import { filterBar, isFiltered } from "./token-filters.js";
 import { noTokens } from "./no-tokens.js";
+import { loadTokens, sortOf } from "./token-page.js";
 
-const SIZE = 50;
-const ARGUMENTS =
-  "$filter: TokenFilter, $order: TokenOrderBy, $first: Int, $after: String, $last: Int, $before: String";
-const TOKENS = `tokens(filter: $filter, orderBy: $order, first: $first, after: $after, last: $last, before: $before) {
-  nodes { ...TokenRow } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }`;
+const FRESH_MS = 15_000;
 
 /** The view; query holds what narrows and sorts the list. */
 export async function tokensView({ workspace, space, query }) {
@@ -54,7 +49,7 @@ export async function tokensView({ workspace, space, query }) {
         t("tokens.create"),
       )
     : null;
-  const page = await load(place);
+  const page = await loadTokens(place);
   if (!page.nodes.length && !isFiltered(query) && !page.pageInfo.hasPreviousPage) {
     return {
       ...view,
@@ -62,19 +57,6 @@ export async function tokensView({ workspace, space, query }) {
     };
   }
   return { ...view, actions: [create], body: [reason ? alertBox("info", reason) : null, list(place, page)] };
-}
-
-async function load({ workspace, space, query }) {
-  const [field, start] = query.get("sort")?.split(".") ?? [];
-  const variables = {
-    id: space?.id ?? workspace.id,
-    filter: filterOf(query),
-    order: field ? { field, direction: start } : null,
-    ...pageArguments(query, SIZE),
-  };
-  const root = space ? "space" : "workspace";
-  const data = await ask(`query ($id: ID!, ${ARGUMENTS}) { ${root}(id: $id) { ${TOKENS} } } ${TOKEN_ROW}`, variables);
-  return data[root].tokens;
 }
 
 function firstStep(workspace, create, reason) {
@@ -91,6 +73,8 @@ function list(place, first) {
   const picked = selection(workspace, () => reload());
   let page = first;
   let asked = 0;
+  let loadedAt = Date.now();
+  let lastStep = null;
 
   const columns = () =>
     withChoice(
@@ -115,17 +99,21 @@ function list(place, first) {
       t("tokens.noMatch"),
       h("button", { type: "button", class: "plain link", onclick: clear }, t("tokens.showAll")),
     );
-    fill(results, picked.bar, page.nodes.length ? rows : none, pager(page.pageInfo, turn));
+    const foot = h("div", { class: "list-foot" }, counted(page.count), pager(page.pageInfo, turn));
+    fill(results, picked.bar, page.nodes.length ? [rows, foot] : none);
   };
   const reload = async () => {
     const mine = (asked += 1);
     results.setAttribute("aria-busy", "true");
     try {
-      const answer = await load(place);
+      const answer = await loadTokens(place);
       if (mine !== asked) return;
+      loadedAt = Date.now();
+      const same = JSON.stringify(answer) === JSON.stringify(page);
       page = answer;
-      picked.keep(page.nodes);
-      draw();
+      picked.refresh(page.nodes);
+      // What is the same is not drawn again, so that the focus stays where it is.
+      if (!same || !results.querySelector("table")) draw();
     } catch (error) {
       fill(results, errorBox(error, h("button", { type: "button", onclick: reload }, t("tokens.tryAgain"))));
     } finally {
@@ -135,10 +123,14 @@ function list(place, first) {
   const turn = (to) => {
     for (const name of ["after", "before"]) query.delete(name);
     for (const [name, cursor] of Object.entries(to)) query.set(name, cursor);
-    note(query);
+    note(query, { step: true });
     reload().then(() => results.querySelector(".table-wrap")?.focus());
   };
-  const narrowed = () => turnTo(query, reload);
+  // A word that is typed is one step, however many letters it has.
+  const narrowed = (name) => {
+    turnTo(query, reload, name !== "q" || lastStep !== "q");
+    lastStep = name;
+  };
   const resort = (field) => {
     const { field: present, direction } = sortOf(query);
     const start = field === "NAME" ? "ASC" : "DESC";
@@ -148,11 +140,12 @@ function list(place, first) {
   };
   const clear = () => {
     for (const name of [...query.keys()]) query.delete(name);
-    note(query);
+    note(query, { step: true });
     render();
   };
   // The page may have been drawn again meanwhile, such as by its link in the navigation.
   place.reload = () => (results.isConnected ? reload() : render());
+  whenSeenAgain(results, () => Date.now() - loadedAt > FRESH_MS && reload());
   draw();
   return [
     h("div", { class: "toolbar" }, filterBar(workspace, query, narrowed), columnsButton("tokens", columns(), draw)),
@@ -160,15 +153,16 @@ function list(place, first) {
   ];
 }
 
-function turnTo(query, reload) {
-  for (const name of ["after", "before"]) query.delete(name);
-  note(query);
-  return reload();
+/** How many there are, as far as they are counted. */
+function counted({ count, precision }) {
+  const text = precision === "EXACT" ? plural("tokens.count", count) : t("tokens.countMore", { count });
+  return h("p", { class: "quiet", role: "status" }, text);
 }
 
-function sortOf(query) {
-  const [field = "CREATED_AT", direction = "DESC"] = query.get("sort")?.split(".") ?? [];
-  return { field, direction };
+function turnTo(query, reload, step = true) {
+  for (const name of ["after", "before"]) query.delete(name);
+  note(query, { step });
+  return reload();
 }
 
 async function newToken(place) {

@@ -3,6 +3,8 @@
 /** Texts by name; base/texts.js says how they are written and shown. */
 export const USAGE = {
   "usage.allowed": "Allowed",
+  "usage.allDays": "All {days} days",
+  "usage.byDay": "Requests by day, the last {days} days",
   "usage.byToken": "Requests by {token}",
   "usage.chartName": "{title}: {names}",
   "usage.created": "Created",
@@ -23,7 +25,10 @@ export const USAGE = {
     "No {token} made a request in the last {days} days. Counts arrive a few seconds after a request.",
   "usage.noRequestsYet": "No requests yet",
   "usage.noneYet": "{title}: none yet.",
-  "usage.requestsInTheLastDays": "Requests in the last {days} days, the {busy} tokens used last",
+  "usage.others": "All others, deleted {tokens} included",
+  "usage.overTime": "Requests over time",
+  "usage.reading": "{name}: {counts}",
+  "usage.requestsInTheLastDays": "Requests in the last {days} days, the busiest {tokens} first",
   "usage.showTheNumbers": "Show the numbers",
   "usage.span": "Span",
   "usage.theLastDays": "The last {one} days",

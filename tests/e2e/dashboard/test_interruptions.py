@@ -121,6 +121,7 @@ async def test_a_reload_during_any_dialog_closes_it_and_changes_nothing(visitor:
         "request",
         lambda request: changes.append(request.post_data or "") if "mutation" in str(request.post_data) else None,
     )
+    page.on("dialog", lambda question: question.accept())  # the browser asks whether to leave what was typed
     for path, ways in dialogs(owner.dashboard.world).items():
         await owner.go(path)
         for steps in ways:
