@@ -61,7 +61,7 @@ class AuthorizeEndpoint:
 
     def __init__(self, parts: Parts, observe: Observer) -> None:
         self._settings = Settings(
-            Authenticator(_Tokens(parts.verifier)),
+            Authenticator(AppVerifier(parts.verifier)),
             REALM,
             observe,
             partial(workspace_of_space, parts.system),
@@ -99,7 +99,7 @@ class AuthorizeEndpoint:
                 )
 
 
-class _Tokens(Verifier):
+class AppVerifier(Verifier):
     """The server's verifier of tokens, as it is for apps: a token of another environment does not count as used."""
 
     def __init__(self, inner: LookupVerifier) -> None:

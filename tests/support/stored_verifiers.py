@@ -29,6 +29,7 @@ from spacekey.resolvers.services import create_service
 from spacekey.resolvers.tokens.verify import LookupVerifier
 from spacekey.server.build import build_system, build_verifier
 from spacekey.server.database_verifier import DatabaseVerifier
+from spacekey.server.http.authorize import AppVerifier
 from spacekey.server.settings import Settings
 from support.world import OPERATOR
 
@@ -190,6 +191,18 @@ class Embedded(Stored):
         self.verifier = verifier
 
 
+class ForProxies(Stored):
+    """What the server asks for a proxy."""
+
+    of: ClassVar[type[Verifier]] = AppVerifier
+
+    async def prepare(self) -> None:
+        await OverStore.prepare(self)
+        verifier = build_verifier(self.store, load_products([self.product]), utc_now, 0.0)
+        self.count(verifier)
+        self.verifier = AppVerifier(verifier)
+
+
 class CountingTransport(httpx.AsyncHTTPTransport):
     """Real connections, counted requests."""
 
@@ -226,5 +239,5 @@ class Remote(OverStore):
         self.servers.close()
 
 
-STORED_BENCHES: list[type[OverStore]] = [Stored, Embedded, Remote]
+STORED_BENCHES: list[type[OverStore]] = [Stored, Embedded, ForProxies, Remote]
 """One for every such verifier; tests/layout/test_every_verifier.py finds those that are missing."""

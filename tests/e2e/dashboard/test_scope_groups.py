@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-EXPAND = Path(__file__).resolve().parents[3] / "dashboard" / "base" / "expand.js"
+DASHBOARD = Path(__file__).resolve().parents[3] / "dashboard"
 GROUPS = {
     "jobs": ["jobs:read", "jobs.write", "jobs/all"],
     "User": ["User.Read"],
@@ -25,9 +25,11 @@ def test_scopes_are_grouped_by_what_they_are_about(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("NO NODE: the dashboard's groups of scopes are NOT TESTED here; install node")
-    shutil.copy(EXPAND, tmp_path / "expand.mjs")
+    for folder in ("base", "texts"):
+        shutil.copytree(DASHBOARD / folder, tmp_path / folder)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
     names = json.dumps([{"name": name} for group in GROUPS.values() for name in group])
-    program = f'import {{ byResource }} from "./expand.mjs"; console.log(JSON.stringify(byResource({names})));'
+    program = f'import {{ byResource }} from "./base/expand.js"; console.log(JSON.stringify(byResource({names})));'
     (tmp_path / "main.mjs").write_text(program)
     done = subprocess.run([node, "main.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
