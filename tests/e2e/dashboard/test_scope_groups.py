@@ -29,7 +29,9 @@ def test_scopes_are_grouped_by_what_they_are_about(tmp_path: Path) -> None:
         shutil.copytree(DASHBOARD / folder, tmp_path / folder)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     names = json.dumps([{"name": name} for group in GROUPS.values() for name in group])
-    program = f'import {{ byResource }} from "./base/expand.js"; console.log(JSON.stringify(byResource({names})));'
+    (tmp_path / "browser.mjs").write_text('globalThis.navigator ??= { languages: ["en"] };')
+    called = f"console.log(JSON.stringify(byResource({names})));"
+    program = f'import "./browser.mjs"; import {{ byResource }} from "./base/expand.js"; {called}'
     (tmp_path / "main.mjs").write_text(program)
     done = subprocess.run([node, "main.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

@@ -188,9 +188,8 @@ def test_a_renamed_scope_is_found_by_check_and_moved_by_rename(filled: Cli, tmp_
 def test_names_that_may_mislead_are_a_warning_and_no_error(missing: Cli, tmp_path: Path) -> None:
     odd = tmp_path / "odd.toml"
     text = (EXAMPLES / "spooled.toml").read_text(encoding="utf-8")
-    odd.write_text(
-        text.replace('"jobs:read" = "See jobs"', '"jobs:read" = "See jobs"\n"User.Read" = "x"\n"jobs:*" = "y"')
-    )
+    assert "[scopes]\n" in text
+    odd.write_text(text.replace("[scopes]\n", '[scopes]\n"User.Read" = "x"\n"jobs:*" = "y"\n', 1))
     product, scopes = json.loads(missing("check", str(odd), "--json").stdout)
     assert (product["result"], scopes["result"]) == ("ok", "warning")
     assert scopes["detail"] == (
