@@ -42,7 +42,7 @@ _PAGE = """<!doctype html>
 <body><header class="bar"><div class="place"><a class="brand" href="{home}">⚷ Spacekey</a></div></header>
 <div class="columns"><nav class="sections" hidden></nav><main>
 <div class="page-head"><h1>You are not signed in</h1></div><div class="narrow">
-<p role="alert">{text}</p><p><a href="{home}">Back to the sign-in page</a></p></div></main></div></body></html>
+<p role="alert">{text}</p><p><a href="{home}">Back to sign in</a></p></div></main></div></body></html>
 """
 _POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 

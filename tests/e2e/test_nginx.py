@@ -82,7 +82,7 @@ def test_the_configuration_in_the_docs_works(installation: Installation, tmp_pat
         page = httpx.get(f"{url}/keys", follow_redirects=True, trust_env=False)
         assert str(page.url) == f"{url}/keys/"
         files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-        assert len(files) == 3
+        assert len(files) == 4
         for file in files:
             assert httpx.get(urljoin(str(page.url), file), trust_env=False).status_code == 200, file
         assert httpx.get(f"{url}/keys/workspace/ws_1/usage", trust_env=False).text == page.text

@@ -107,6 +107,7 @@ async def test_escape_and_a_link_ask_before_what_was_typed_is_lost(visitor: NewV
     create = page.locator("[data-shortcut=c]")
     dialog = page.get_by_role("dialog")
     await create.click()
+    await expect(dialog.get_by_role("textbox", name="Name")).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(dialog).to_have_count(0)
     await create.click()

@@ -67,7 +67,7 @@ async def test_a_person_signs_in_at_the_provider_and_out_there_too(browser: Brow
     await page.get_by_role("button", name=ADA.sub).click()
     await expect(page.get_by_role("heading", name="Your account")).to_be_visible()
     assert page.url == f"{here}/account"
-    await expect(page.get_by_text("Your e-mail address is proven")).to_be_visible()
+    await expect(page.get_by_text("Your email address is verified")).to_be_visible()
     assert complaints == []
     await page.get_by_role("button", name="Account of ada@acme.example").click()
     await page.get_by_role("menuitem", name="Sign out").click()
