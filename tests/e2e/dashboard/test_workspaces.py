@@ -217,7 +217,7 @@ async def test_a_changed_role_changes_what_a_member_may_do(visitor: NewVisitor) 
     await dialog.wait_for(state="detached")
     await viewer.page.reload()
     await viewer.page.get_by_role("link", name="Audit log").click()
-    await expect(viewer.page.get_by_role("cell", name="set what the role Viewer allows").first).to_be_visible()
+    await expect(viewer.page.get_by_role("rowheader", name="set what the role Viewer allows").first).to_be_visible()
     await expect(viewer.page.locator("[data-shortcut=c]")).to_have_count(0)
 
 
