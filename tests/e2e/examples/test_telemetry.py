@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from spacekey.examples.telemetry import make_app
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.tokens.create import NewToken, create_token
+from support.running_app import running
 from support.world import OPERATOR, make_world
 
 Sent = list[tuple[str, bytes]]
@@ -55,14 +56,12 @@ async def test_spans_and_metrics_arrive_at_a_collector(store: Store, collected: 
     issued = await create_token(world.system, OPERATOR, NewToken(workspace.id, "CI", ("jobs:read",)))
     app = make_app(store.url.render_as_string(hide_password=False))
     bearer = {"Authorization": f"Bearer {issued.secret.reveal()}"}
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://app") as client,
-    ):
-        assert (await client.get("/jobs", headers=bearer)).status_code == 200
-        assert (await client.get("/jobs")).status_code == 401
-        assert (await client.get("/healthz")).status_code == 200
+    # Served as it is, so that the middleware closes the verifier, which the app's lifespan alone does not.
+    with running(app) as url:
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            assert (await client.get("/jobs", headers=bearer)).status_code == 200
+            assert (await client.get("/jobs")).status_code == 401
+            assert (await client.get("/healthz")).status_code == 200
     spans = {
         span.name: {one.key: one.value for one in span.attributes}
         for path, body in collected
