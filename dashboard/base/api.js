@@ -6,7 +6,7 @@ import { toUrlPath } from "./base-path.js";
 /**
  * Why an answer did not come.
  * kind: "refused" (the server says why), "forbidden", "signed-out", "unavailable" (the server says: nothing changed),
- * "unreachable" (nobody knows), "broken".
+ * "unreachable" (not known), "broken".
  */
 export class ApiError extends Error {
   constructor(kind, message, facts = {}) {
@@ -23,7 +23,7 @@ let elsewhere = null;
 let changed = null;
 
 /**
- * Say as whom this page acts; null for whoever is signed in. All tabs share one session: without this, a page whose
+ * Say as whom this page acts; null for the person who is signed in. All tabs share one session: without this, a page whose
  * person was replaced in another tab would go on as the new one.
  */
 export function actAs(id) {
@@ -40,7 +40,7 @@ export function whenChanged(listener) {
   changed = listener;
 }
 
-/** What to do when the session has ended: a function whose promise ends once somebody has signed in again. */
+/** What to do when the session has ended: a function whose promise ends once a person has signed in again. */
 export function whenSignedOut(handler) {
   signInAgain = handler;
 }
@@ -56,7 +56,7 @@ export async function ask(document, variables = {}) {
   }
 }
 
-/** The same without opening a session again: the first question of a page, when nobody may be signed in. */
+/** The same without opening a session again: the first question of a page, when it is not known whether a person is signed in. */
 export async function askOnce(document, variables = {}) {
   return post(document, variables);
 }

@@ -31,7 +31,7 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** An id nobody else has, for labels and descriptions. */
+/** An id of its own, for labels and descriptions. */
 export function freshId(stem) {
   counted += 1;
   return `${stem}-${counted}`;

@@ -2,7 +2,7 @@
 
 import { t } from "./texts.js";
 
-/** Grants → a sorted list of scopes. Names nobody knows come to nothing. */
+/** Grants → a sorted list of scopes. Unknown names come to nothing. */
 export function expand(workspace, grants) {
   const { product, roles } = workspace;
   const found = new Set();

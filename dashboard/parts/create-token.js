@@ -16,7 +16,7 @@ import { aboutFields } from "./token-form.js";
 const CREATE = `mutation ($input: CreateTokenInput!) { answer: createToken(input: $input) {
   __typename ... on CreateTokenSuccess { secret token { id name prefix maskedToken } } ...Why } }`;
 
-/** Why nobody can create a token here now, in words; null when one can. */
+/** Why no token can be created here now, in words; null when one can. */
 export function whyNoTokens(workspace) {
   if (workspace.suspendedAt) return t("tokens.suspended");
   if (workspace.plan === null) return t("tokens.planGone");

@@ -39,7 +39,7 @@ export async function editToken(workspace, token) {
   return (await dialog.closed) === true;
 }
 
-/** Only what differs is sent, so that what somebody else changed meanwhile stays. */
+/** Only what differs is sent, so that what another person changed meanwhile stays. */
 function changes(token, values, grants, expiry) {
   const found = { ...expiry };
   if (values.name !== token.name) found.name = values.name;

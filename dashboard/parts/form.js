@@ -8,7 +8,7 @@ import { setFieldError } from "./field.js";
 
 /**
  * A form. send(values) does the work; what it throws is shown. cancel: a function for a Cancel button.
- * uncertain: what to add when nobody knows whether the server did it.
+ * uncertain: what to add when it is not known whether the server did it.
  */
 export function form({
   fields,

@@ -1,4 +1,4 @@
-"""Who may read ``/metrics``: whoever has its token, and without one, programs on the same machine."""
+"""Who may read ``/metrics``: callers with its token, and without one, programs on the same machine."""
 
 from __future__ import annotations
 
