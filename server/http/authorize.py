@@ -109,6 +109,9 @@ class AppVerifier(Verifier):
     async def verify(self, secret: Secret) -> Verdict:
         return (await self._inner.use(secret, required_environment())).verdict
 
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
 
 def identity_headers(principal: Principal) -> dict[str, str]:
     """Return the caller's identity as headers; those that do not apply are empty.
