@@ -110,6 +110,7 @@ class AppVerifier(Verifier):
         return (await self._inner.use(secret, required_environment())).verdict
 
     async def aclose(self) -> None:
+        """Close the server's verifier. The endpoint itself leaves that to the app, which shares it."""
         await self._inner.aclose()
 
 

@@ -41,7 +41,7 @@ def notes_server(ran: list[str]) -> MCPServer:
     def read_note(id: str) -> str:  # noqa: A002 - as a client sees it
         ran.append(f"read_note {id}")
         caller = current_principal()
-        return f"note {id} for {'nobody' if caller is None else caller.display_name}"
+        return f"note {id} for {'no caller' if caller is None else caller.display_name}"
 
     @mcp.tool()
     def add_note(id: str) -> str:  # noqa: A002

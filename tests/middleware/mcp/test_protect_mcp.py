@@ -236,7 +236,7 @@ async def test_in_memory_no_caller_has_a_token_and_no_rule_applies() -> None:
     async with Client(mcp) as client:
         assert len((await client.list_tools()).tools) == 3
         answer: Any = await client.call_tool("read_note", {"id": "1"})
-        assert answer.content[0].text == "note 1 for nobody"
+        assert answer.content[0].text == "note 1 for no caller"
     assert current_principal() is None
 
 
