@@ -23,8 +23,8 @@ let elsewhere = null;
 let changed = null;
 
 /**
- * Say as whom this page acts; null for the person who is signed in. All tabs share one session: without this, a page whose
- * person was replaced in another tab would go on as the new one.
+ * Say as whom this page acts; null for the person who is signed in. All tabs share one session: without this, a page
+ * whose person was replaced in another tab would go on as the new one.
  */
 export function actAs(id) {
   personId = id;
@@ -56,7 +56,10 @@ export async function ask(document, variables = {}) {
   }
 }
 
-/** The same without opening a session again: the first question of a page, when it is not known whether a person is signed in. */
+/**
+ * The same without opening a session again: the first question of a page, when it is not known whether a person is
+ * signed in.
+ */
 export async function askOnce(document, variables = {}) {
   return post(document, variables);
 }
