@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -91,6 +91,8 @@ ShapesRefusal = Callable[[HTTPConnection, responses.ProblemResponse], "Response 
 ResolveWorkspace = Callable[[str], Awaitable[str | None]]
 
 _CLOSE_REASONS = {401: UNAUTHORIZED, 503: UNAVAILABLE}
+_WITHOUT_BODY = frozenset({204, 205, 304})
+"""Statuses of responses that have neither a body nor its length (RFC 9110 §8.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ class RequestAuth:
     __slots__ = (
         "_admitted_at",
         "_also_admitted",
+        "_asked",
         "_copies",
         "_has_received",
         "_is_inner",
@@ -253,6 +256,7 @@ class RequestAuth:
         self._vary: Header = settings.vary
         self._has_received = False
         self._is_open = False
+        self._asked: float | None = None  # when the outcome was asked for, by the rechecker's clock
         self._lock: asyncio.Lock | None = None
         self.admitted: Access | None = None
         """Declaration that the connection was last found to satisfy, so that an endpoint need not decide again."""
@@ -483,6 +487,10 @@ class RequestAuth:
                     elif meter.decision is not None:
                         headers += limit_headers(meter.decision)
                 message["headers"] = headers
+                if message["status"] not in _WITHOUT_BODY and not _has_length(headers):
+                    self._response_stream()  # in several parts: watched from now on, however late the first one comes
+                    self.open()
+                    return self._send_part(message)
             elif "more_body" in message or self.stream is not None:
                 return self._send_part(message)
         return self._send(message)
@@ -536,6 +544,7 @@ class RequestAuth:
             return None
         sent, settings = self._sent, self._settings
         header: bytes | None = None
+        asked = settings.rechecker.clock()
         if sent is NOT_READ:
             header = settings.plain(self._scope)
         elif type(sent) is Secret:  # and not of a cookie, for which the request's origin has to be checked
@@ -546,10 +555,12 @@ class RequestAuth:
             secret = self._credentials()
             if isinstance(secret, Secret):
                 settings.flood.note(self._scope, secret, verdict)
+        self._asked = asked
         return self._settle(verdict)
 
     async def _verified(self) -> AuthenticationResult:
         sent, authenticator = self._credentials(), self._settings.authenticator
+        self._asked = self._settings.rechecker.clock()
         if isinstance(sent, Malformed):
             return Rejected(Reason.MALFORMED)
         if not isinstance(sent, Secret):
@@ -703,7 +714,7 @@ class RequestAuth:
         authenticator, secret = self._settings.authenticator, self._credentials()
         if not isinstance(secret, Secret):  # only the fallback authenticator knows what it accepts, from the connection
             ask_again = partial(self._ask_fallback, secret if isinstance(secret, HandedOn) else None)
-            return Credential(id(self), ask_again, _unknown, principal)
+            return Credential(id(self), ask_again, _unknown, principal, asked=self._asked)
         spaces = frozenset(each for one, at in self._requirements() for each in space_ids_in(at, one))
         # If the app must be asked who owns a space, its answer concerns only the connections of that space.
         peek: Callable[[], AuthenticationResult | None] = (
@@ -711,7 +722,7 @@ class RequestAuth:
         )
         key = (id(authenticator), secret.digest(), spaces)
         again = partial(authenticator.authenticate, self._scope, secret)
-        return Credential(key, again, peek, principal, None if spaces else secret, authenticator)
+        return Credential(key, again, peek, principal, None if spaces else secret, authenticator, self._asked)
 
     async def _review(self, valid: Authenticated) -> CloseReason | None:
         """Decide whether the connection may go on under a newer verdict, and take over its principal."""
@@ -740,6 +751,14 @@ class RequestAuth:
         log.info("an open connection was ended with %d %s, token %s", ending.code, ending.reason, token_id)
         if isinstance(outcome, Rejected | Unavailable):
             self._settings.observe(self._scope, outcome)
+
+
+def _has_length(headers: Iterable[Header]) -> bool:
+    """Return whether the headers say how long the body is, so that it is there and not still being made."""
+    for name, _ in headers:  # noqa: SIM110 - every response comes here, and a generator takes three times as long
+        if name == b"content-length":
+            return True
+    return False
 
 
 def auth_of(scope: Scope) -> RequestAuth:

@@ -187,6 +187,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
             raise await self._reject(websocket, BAD_REQUEST, "Malformed credential") from error
         if secret is None:
             return UNSET_ACK
+        asked = self._watch.clock()
         if isinstance(caller, Principal):
             raise await self._reject(websocket, BAD_REQUEST, "Two credentials")
         if auth is not None:
@@ -201,10 +202,12 @@ class ScopedGraphQL(GraphQL[Any, Any]):
             raise ConnectionRejectionError
         if auth is None and self._verifier is not None:
             set_caller(websocket, outcome.principal)
-            self._recheck(websocket, self._verifier, secret, outcome.principal)
+            self._recheck(websocket, self._verifier, secret, outcome.principal, asked)
         return UNSET_ACK
 
-    def _recheck(self, websocket: WebSocket, verifier: Verifier, secret: Secret, principal: Principal) -> None:
+    def _recheck(
+        self, websocket: WebSocket, verifier: Verifier, secret: Secret, principal: Principal, asked: float
+    ) -> None:
         """Verify the credential again and again while the socket is open."""
         socket: WatchedWebSocket = websocket.scope[_SOCKET_KEY]
 
@@ -218,6 +221,7 @@ class ScopedGraphQL(GraphQL[Any, Any]):
             ask=partial(verify_within_deadline, verifier, self._timeout, websocket.scope, secret),
             peek=lambda: None,
             principal=principal,
+            asked=asked,
         )
         socket.follow(credential, on_valid, _log_ending)
 

@@ -2,8 +2,8 @@
 
 A WebSocket or a streaming response is admitted on a verdict and outlives it. T, ``recheck_seconds``, is how long a
 verdict may be relied on, counted from before it was asked for: the rule of the caches, for connections. Let s be the
-moment at which the last valid verdict on a connection's credentials was asked for or, until there is one, at which the
-connection began to be watched. Then
+moment at which the last valid verdict on a connection's credentials was asked for; the first is the one that admitted
+it, which may be older than T when the connection begins to be watched. Then
 
 1. between s + T/2 and s + 3T/4 the credentials are verified again, once for all connections that share them, and
    together with others that are due if the verifier can answer about many at once;
@@ -138,8 +138,10 @@ class _Schedule:
             self._schedule(token)
         else:
             token.joined += 1
-            if token.last is not None and credential.principal != token.last.principal:
-                token.last = None  # this connection was admitted under another verdict than the others
+            if token.last is None or credential.principal != token.last.principal:
+                token.last = None  # this connection was admitted under another verdict than the others, maybe an older
+                if credential.asked is not None and token.rely_less(credential.asked):
+                    self._schedule(token)
         token.connections[connection] = credential
         return token
 
@@ -391,6 +393,8 @@ class Credential:
     :param secret: what is verified, if a verdict decides by itself whether the connection may go on: an equal one then
         needs no other decision. None if that depends on more.
     :param group: verifies many secrets by one question; None if each is verified by ``ask``.
+    :param asked: when the verdict that gave the principal was asked for, as a reading of the rechecker's clock; None
+        for now.
     """
 
     key: Hashable
@@ -399,6 +403,7 @@ class Credential:
     principal: Principal
     secret: Secret | None = None
     group: Group | None = None
+    asked: float | None = None
 
     @property
     def is_batched(self) -> bool:
@@ -453,7 +458,7 @@ class WatchedToken:
         self._clock = clock
         self._now = now
         self._changed_event = asyncio.Event()
-        self.renew(credential.principal, clock())
+        self.renew(credential.principal, clock() if credential.asked is None else credential.asked)
 
     def renew(self, principal: Principal, asked: float) -> None:
         """Take a valid verdict that was asked for at the moment ``asked``: messages pass again."""
@@ -463,6 +468,18 @@ class WatchedToken:
         self.until = min(self.relied_until, self._expiry())
         self.due = min(asked + self._interval, self.until)
         self._signal_change()
+
+    def rely_less(self, asked: float) -> bool:
+        """Rely on no verdict for longer than on one that was asked for at ``asked``; whether a check is due earlier."""
+        relied_until = asked + self._recheck_seconds
+        if relied_until >= self.relied_until:
+            return False
+        self.relied_until = relied_until
+        self.until = min(self.until, relied_until)
+        if self.checking or self.due <= self.until:
+            return False
+        self.due = self.until
+        return True
 
     def begin_check(self, seconds: float) -> None:
         """Begin a verification, for the oldest connection. It may take its deadline, even if that is longer than T."""

@@ -170,9 +170,10 @@ class WatchedResponse(WatchedStream):
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """The app's ``send``."""
+        """The app's ``send``. The response's start passes always: nothing of the body is in it."""
         self._sender = asyncio.current_task()
-        await self._may_pass()
+        if message["type"] != "http.response.start":
+            await self._may_pass()
         if message["type"] == "http.response.body" and not message.get("more_body"):
             self._complete = True
             self.unfollow()  # what runs after the response, in the background, is not cut

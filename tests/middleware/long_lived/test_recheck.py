@@ -430,10 +430,14 @@ class Many:
                 self.answered_valid_at[secret] = asked
         return outcomes
 
-    def open(self, number: int, *, secret: Secret | None = None) -> tuple[Open, Secret]:
-        """Open a connection with a secret of its own."""
+    def open(
+        self, number: int, *, secret: Secret | None = None, who: Principal | None = None, asked: float | None = None
+    ) -> tuple[Open, Secret]:
+        """Open a connection with a secret of its own, admitted on a verdict that was asked for at this moment."""
         connection, secret = Open(self.world), secret or Secret(f"sk_live_{number}")
-        credential = Credential(secret.digest(), self.world.ask, self.world.peek, principal(), secret, self)
+        credential = Credential(
+            secret.digest(), self.world.ask, self.world.peek, who or principal(), secret, self, asked
+        )
         connection.standing = self.world.watch.follow(connection, credential)
         return connection, secret
 
@@ -485,6 +489,22 @@ async def test_a_connection_that_joins_under_another_verdict_is_reviewed_though_
 
 
 @virtually
+async def test_a_connection_that_begins_on_an_older_verdict_waits_for_a_new_one(world: World) -> None:
+    many = Many(world)
+    fresh, _ = many.open(1, asked=world.now - 0.4 * T)
+    stale, secret = many.open(2, asked=world.now - 15 * T)
+    assert (fresh.passes(), stale.passes()) == (True, False)
+    await asyncio.sleep(2 * STEP)
+    assert stale.passes()
+    # Under another principal than what is known since, which is newer: neither goes on before both were reviewed.
+    joined, _ = many.open(2, secret=secret, who=principal("a", "more"), asked=world.now - 15 * T)
+    assert (joined.passes(), stale.passes()) == (False, False)
+    await asyncio.sleep(2 * STEP)
+    assert joined.reviews == 1
+    assert (joined.passes(), stale.passes()) == (True, True)
+
+
+@virtually
 async def test_a_connection_about_which_more_than_the_verdict_decides_is_reviewed_every_time(world: World) -> None:
     many = Many(world)
     connection, _ = many.open(1)
@@ -498,7 +518,7 @@ async def test_a_connection_about_which_more_than_the_verdict_decides_is_reviewe
 
 STREAMS = st.lists(
     st.tuples(
-        st.sampled_from(["open", "open", "join", "leave", "revoke", "slow", "quick", "down", "up", "stall"]),
+        st.sampled_from(["open", "open", "join", "late", "leave", "revoke", "slow", "quick", "down", "up", "stall"]),
         st.integers(0, 40),
         st.floats(0.0, 0.7),
     ),
@@ -534,6 +554,11 @@ def test_a_revoked_stream_of_a_batch_is_held_after_t_and_closed_in_time_whatever
                     secret = opened[number % len(opened)][2]
                     if secret not in revoked:
                         opened.append((world.now, many.open(0, secret=secret)[0], secret))
+                case "late" if opened:
+                    # A stream or WebSocket that begins long after the verdict on which it was admitted.
+                    secret, asked = opened[number % len(opened)][2], world.now - number / 10
+                    if asked < revoked.get(secret, world.now):
+                        opened.append((asked, many.open(0, secret=secret, asked=asked)[0], secret))
                 case "leave" if opened:
                     opened.pop(number % len(opened))[1].leave()
                 case "revoke" if opened:

@@ -37,6 +37,7 @@ T = 1.0
 END_SECONDS = 5.0
 DEADLINE = 2.0
 STEP = T / 16 + 1e-6
+LATE_SECONDS = 15.0
 SPECS = ["2.3", "2.4"]
 
 
@@ -72,6 +73,10 @@ class World:
         routes = [
             Route("/ticks", requires("a")(self.ticks)),
             Route("/quiet", requires("a")(self.quiet)),
+            Route("/silent", requires("a")(self.silent)),
+            Route("/late", requires("a")(self.late)),
+            Route("/slow", requires("a")(self.slow)),
+            Mount("/mute", protect(self.mute, "a")),
             Route("/short", requires("a")(self.short)),
             Route("/ends", requires("a")(self.ends)),
             Route("/public", public(self.open_to_all)),
@@ -86,6 +91,7 @@ class World:
             WebSocketRoute("/feed", requires("a")(self.feed)),
             WebSocketRoute("/hand", optional(self.by_hand)),
             WebSocketRoute("/class", self.endpoint()),
+            WebSocketRoute("/reluctant", requires("a")(self.reluctant)),
             WebSocketRoute("/anybody", public(self.anybody)),
         ]
 
@@ -140,6 +146,43 @@ class World:
 
     async def quiet(self, request: Request) -> Response:
         return StreamingResponse(self._body(1e6))
+
+    async def silent(self, request: Request) -> Response:
+        """Has begun, and sends nothing yet."""
+
+        async def body() -> AsyncIterator[bytes]:
+            try:
+                await asyncio.sleep(1e6)
+                yield b"never"
+            finally:
+                self.log.append("cleaned")
+
+        return StreamingResponse(body())
+
+    async def late(self, request: Request) -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            await asyncio.sleep(LATE_SECONDS)
+            yield b"first"
+            await asyncio.sleep(1e6)
+
+        return StreamingResponse(body())
+
+    async def slow(self, request: Request) -> Response:
+        await asyncio.sleep(LATE_SECONDS)
+        return StreamingResponse(self._body())
+
+    async def mute(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Has begun, and only waits for the client to leave."""
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while (message := await receive())["type"] != "http.disconnect":
+            pass
+        self.log.append(message)
+
+    async def reluctant(self, websocket: WebSocket) -> None:
+        await asyncio.sleep(LATE_SECONDS)
+        await websocket.accept()
+        await websocket.send_text("hello")
+        await websocket.receive_text()
 
     async def short(self, request: Request) -> Response:
         return PlainTextResponse("ok", background=BackgroundTask(asyncio.sleep, 60.0))
@@ -299,6 +342,54 @@ def test_a_response_ends_broken_and_sends_nothing_t_after_its_token_ended(
             assert {"type": "http.disconnect"} in world.log
         elif path == "/quiet" or (path == "/ticks" and take is not hang):
             assert world.log[0] == "cleaned"
+
+    virtually(test)
+
+
+@pytest.mark.parametrize(("take", "code"), TAKEAWAYS)
+@pytest.mark.parametrize("path", ["/silent", "/mute/", "/late"])
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_response_that_has_sent_nothing_yet_ends_too(path: str, spec: str, take: Takeaway, code: int) -> None:
+    async def test(world: World) -> None:
+        response = world.open(path, spec=spec)
+        await asyncio.sleep(3.3)
+        assert response.types == ["http.response.start"]
+        take(world)
+        taken = world.loop.time()
+        assert isinstance(await response.result(), ConnectionEnded)
+        assert world.loop.time() <= taken + T + (DEADLINE if take is hang else 0.0) + 2 * STEP
+        assert response.types == ["http.response.start"]
+
+    virtually(test)
+
+
+@pytest.mark.parametrize("take", [revoke, take_scope])
+@pytest.mark.parametrize("path", ["/slow", "/reluctant"])
+def test_what_begins_long_after_its_verdict_relies_on_it_no_longer(path: str, take: Takeaway) -> None:
+    async def test(world: World) -> None:
+        kind = "websocket" if path == "/reluctant" else "http"
+        opened = world.open(path, kind)
+        begun = world.loop.time()
+        await asyncio.sleep(3.3)
+        assert opened.types == []
+        take(world)
+        await opened.result()
+        # A start has no body; a WebSocket that is closed before its acceptance is refused.
+        assert opened.types == (["websocket.close"] if kind == "websocket" else ["http.response.start"])
+        assert world.loop.time() <= begun + LATE_SECONDS + 2 * STEP
+
+    virtually(test)
+
+
+@pytest.mark.parametrize("path", ["/slow", "/late", "/reluctant"])
+def test_what_begins_late_goes_on_if_the_token_still_may(path: str) -> None:
+    async def test(world: World) -> None:
+        opened = world.open(path, "websocket" if path == "/reluctant" else "http")
+        await asyncio.sleep(LATE_SECONDS + 2.0)
+        assert len(opened.types) >= 2
+        assert not opened.task.done()
+        revoke(world)
+        await opened.result()
 
     virtually(test)
 
