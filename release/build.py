@@ -58,6 +58,12 @@ def release_of(root: Path) -> Release:
     return Release(version, repository, int(moment.timestamp()))
 
 
+def extras_of(root: Path) -> dict[str, list[str]]:
+    """Return every extra of the package with what it requires."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    return {str(name): list(required) for name, required in project["project"]["optional-dependencies"].items()}
+
+
 def tracked_files(root: Path) -> list[str]:
     """Return the files that are committed, or are about to be.
 

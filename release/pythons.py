@@ -2,7 +2,7 @@
 
 ``python -m release.pythons [PATH…]`` installs the wheel, not the folders, into an environment for each interpreter and
 runs the tests at these paths there. For a version without an interpreter it says so loudly, resolves every package
-of the server's extra as a binary one and checks the types.
+of every extra as a binary one and checks the types.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+
+from .build import extras_of
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "build" / "pythons"
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 PATHS = ("tests/domain", "tests/middleware")
-EXTRAS = "server,redis,otel"
 _ASK = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
@@ -47,10 +47,12 @@ def run_suite(version: str, python: Path, paths: Sequence[str]) -> bool:
         _run([str(python), "-m", "venv", str(home / "venv")])
     pip = [str(own), "-m", "pip", "--disable-pip-version-check", "--quiet"]
     _run([*pip, "install", "--upgrade", "pip"])
+    shutil.rmtree(ROOT / "build" / "lib", ignore_errors=True)  # setuptools would take modules that are gone from there
     _run([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(ROOT)])
     [wheel] = wheels.glob("*.whl")
     constraint = ["--constraint", str(ROOT / "constraints.txt")]
-    _run([*pip, "install", *constraint, f"{wheel}[{EXTRAS}]", "--group", f"{ROOT / 'pyproject.toml'}:dev"])
+    wanted = f"{wheel}[{','.join(extras_of(ROOT))}]"
+    _run([*pip, "install", *constraint, wanted, "--group", f"{ROOT / 'pyproject.toml'}:dev"])
     _run([*pip, "install", "--force-reinstall", "--no-deps", str(wheel)])
     environ = {**os.environ, "PYTHONPYCACHEPREFIX": str(home / "compiled")}
     command = [str(own), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", *paths]
@@ -68,9 +70,7 @@ def _copy_tests(tree: Path) -> None:
 
 def check_from_afar(version: str) -> bool:
     """Resolve every package as a binary one for a version, and check the types for it. Return whether both passed."""
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    wanted = [one for name in ("server", "graphql", "postgres", "redis", "otel") for one in extras[name]]
-    wanted = [one for one in wanted if not one.startswith("spacekey[")]
+    wanted = [one for extra in extras_of(ROOT).values() for one in extra if not one.startswith("spacekey[")]
     folder = HOME / version / "packages"
     options = ["--python-version", version, "--only-binary=:all:", "--dest", str(folder)]
     download = [sys.executable, "-m", "pip", "download", "--quiet", *options]

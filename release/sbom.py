@@ -10,9 +10,8 @@ import venv
 from pathlib import Path
 from typing import Any
 
+from .build import extras_of
 from .errors import ReleaseError
-
-EXTRAS = "server,redis,otel,remote"
 
 
 def write_bom(root: Path, wheel: Path, out: Path) -> Path:
@@ -26,7 +25,8 @@ def write_bom(root: Path, wheel: Path, out: Path) -> Path:
         venv.create(home, with_pip=True)
         python = home / "bin" / "python"
         constraint = ["--constraint", str(root / "constraints.txt")]
-        _run([str(python), "-m", "pip", "install", "--quiet", *constraint, f"{wheel}[{EXTRAS}]"])
+        wanted = f"{wheel}[{','.join(extras_of(root))}]"
+        _run([str(python), "-m", "pip", "install", "--quiet", *constraint, wanted])
         _run([str(python), "-m", "pip", "uninstall", "--quiet", "--yes", "pip", "setuptools"])
         made = Path(folder) / "bom.json"
         options = ["--output-reproducible", "--of", "JSON", "--pyproject", str(root / "pyproject.toml")]

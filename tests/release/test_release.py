@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from release.__main__ import prepare
-from release.build import Release, build, checksums, release_of, tracked_files
+from release.build import Release, build, checksums, extras_of, release_of, tracked_files
 from release.changelog import dated, released_at
 from release.errors import ReleaseError
 from release.readme import relative_links, with_absolute_links
@@ -201,6 +201,9 @@ def test_the_bill_of_materials_names_what_the_wheel_brings(built: tuple[Path, Pa
     pinned = {(name.lower().replace("_", "-"), version) for name, version in pins}
     names = {name for name, _ in found}
     assert {"starlette", "sqlmodel", "strawberry-graphql", "asyncpg", "redis", "opentelemetry-api", "anyio"} <= names
+    required = [one for extra in extras_of(ROOT).values() for one in extra]
+    direct = {re.split(r"[\[<>=;! ]", one)[0].lower().replace("_", "-") for one in required}
+    assert direct <= names
     assert found - {("spacekey", VERSION)} <= pinned
     graph = {one["ref"]: one.get("dependsOn", []) for one in bom["dependencies"]}
     [starlette] = [one["bom-ref"] for one in bom["components"] if one["name"] == "starlette"]

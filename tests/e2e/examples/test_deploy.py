@@ -126,10 +126,12 @@ def test_every_setting_exists() -> None:
 def test_the_base_of_the_image_is_pinned_to_a_python_that_is_tested() -> None:
     text = (DEPLOY / "Dockerfile").read_text()
     [base] = re.findall(r"^ARG BASE=(\S+)$", text, re.MULTILINE)
-    version = re.fullmatch(r"python:(3\.\d+)\.\d+-slim-\w+", base)
+    version = re.fullmatch(r"python:(3\.\d+)\.\d+-slim-\w+@sha256:[0-9a-f]{64}", base)
     assert version is not None
     assert f'"Programming Language :: Python :: {version[1]}"' in (EXAMPLES.parent / "pyproject.toml").read_text()
     assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${BASE}"}
+    tag = base.partition("@")[0]
+    assert f"docker buildx imagetools inspect {tag}\n" in (EXAMPLES.parent / "docs/how-to/install.md").read_text()
 
 
 def test_there_are_two_servers_and_two_apps_on_one_database_that_is_migrated_first() -> None:
