@@ -211,6 +211,7 @@ _SHOWN: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
             ),
         ),
     ),
+    ("OpenAPI", (("spacekey.middleware.openapi", ("describe_rules",)),)),
     (
         "GraphQL",
         (

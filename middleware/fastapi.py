@@ -8,12 +8,11 @@ If TokenMiddleware sees the route, it refuses before the body is read; the depen
 """
 
 import inspect
-import re
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from starlette.requests import HTTPConnection
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
@@ -26,14 +25,12 @@ with extra("fastapi"):
     from fastapi.security import SecurityScopes
     from fastapi.security.base import SecurityBase
 
-from spacekey.middleware.auth.credentials import Bearer, Header, Source
 from spacekey.middleware.routing.endpoints import as_exception, decorator, requires
-from spacekey.middleware.routing.routes import ANY
 from spacekey.middleware.rules.marks import set_mark
-from spacekey.middleware.rules.requirement import OPTIONAL, PUBLIC, Declaration, Openness, Requirement, access_from
+from spacekey.middleware.rules.requirement import OPTIONAL, PUBLIC, Declaration, Requirement, access_from
 
+from .openapi import BEARER_DESCRIPTION, BEARER_NAME, describe_rules, mount_path
 from .request_auth import auth_of
-from .token_middleware import middleware_of
 
 __all__ = ["OptionalPrincipal", "Public", "RequireScopes", "declare_docs", "document_rules"]
 
@@ -42,18 +39,33 @@ class _Bearer(SecurityBase):
     """Security scheme of the OpenAPI document. Scopes beside an ``http`` scheme are allowed since OpenAPI 3.1."""
 
     def __init__(self) -> None:
-        self.scheme_name = "Spacekey"
-        self.model = HTTPBearerModel(description="An API token, as `Authorization: Bearer …`.")
+        self.scheme_name = BEARER_NAME
+        self.model = HTTPBearerModel(description=BEARER_DESCRIPTION)
 
     async def __call__(self) -> None:
         """Do nothing: :class:`_ScopeCheck` decides."""
 
 
+class _NeedsParentheses:
+    """Stands for what FastAPI asks of a dependency, where the class itself was written in its place."""
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        """Refuse to be asked of a class. An object has an attribute of its own.
+
+        :raises ConfigurationError: always.
+        """
+        raise ConfigurationError(f"{owner.__name__} without parentheses: write dependencies=[{owner.__name__}(…)]")
+
+
 class _Marker(params.Security):
     """A dependency by itself, which goes into no ``Depends(…)``."""
 
-    def __call__(self) -> NoReturn:
-        """Refuse to be inside ``Depends(…)``, where FastAPI asks for a callable.
+    __spacekey_dependency__ = True
+    if not TYPE_CHECKING:
+        dependency = _NeedsParentheses()
+
+    def __call__(self, *_args: object, **_named: object) -> NoReturn:
+        """Refuse to be inside ``Depends(…)``, where FastAPI asks for a callable, and to be a decorator.
 
         :raises ConfigurationError: always.
         """
@@ -160,8 +172,9 @@ class _OptionalCheck:
 
 def _by_itself(name: str) -> str:
     return (
-        f"{name}(…) inside Depends(…) or Security(…): it is a dependency by itself; write "
-        f"dependencies=[{name}(…)] or Annotated[Principal, {name}(…)]"
+        f"{name}(…) inside Depends(…) or Security(…), or as a decorator: it is a dependency by itself; write "
+        f"dependencies=[{name}(…)] or Annotated[Principal, {name}(…)]; the decorators are requires(…), optional and "
+        "public"
     )
 
 
@@ -215,7 +228,7 @@ def declare_docs(app: FastAPI, declaration: Declaration) -> None:
             route.endpoint = declare(route.endpoint)
 
 
-def document_rules(app: FastAPI) -> None:
+def document_rules(app: FastAPI, *, within: ASGIApp | None = None) -> None:
     """Show in the OpenAPI document who may call each operation, as ``TokenMiddleware`` enforces it.
 
     Each operation gets every alternative of its rule, or that authentication is optional, and the responses with which
@@ -223,114 +236,18 @@ def document_rules(app: FastAPI) -> None:
     and routers count as well as those of dependencies. What the app says itself about one of these responses stays.
 
     :param app: the app with the ``TokenMiddleware``. Its routes may still be added after this.
+    :param within: the app that has the ``TokenMiddleware`` instead, or the middleware itself, if ``app`` is mounted in
+        it or wrapped by it.
+    :raises ConfigurationError: when the document is made, if there is no ``TokenMiddleware``.
     """
     made = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = made()
-        middleware = middleware_of(app)
-        rules = {
-            (method.lower(), _CONVERTOR.sub("}", path)): access
-            for (method, path), access in middleware.policy.accesses({"type": "lifespan", "app": app}).items()
-        }
-        schemes = _schemes(middleware.settings.credentials.sources)
-        for path, operations in document.get("paths", {}).items():
-            for method, operation in operations.items():
-                access = rules.get((method, path), rules.get((ANY, path)))
-                if isinstance(access, Requirement) or access == OPTIONAL:
-                    _describe(operation, access, [*schemes], is_limited=middleware.settings.metering is not None)
-        components = document.setdefault("components", {})
-        theirs = components.setdefault("securitySchemes", {})
-        if _Bearer().scheme_name not in schemes:
-            theirs.pop(_Bearer().scheme_name, None)
-        theirs.update(schemes)
-        components.setdefault("schemas", {})[_PROBLEM] = _PROBLEM_SCHEMA
-        return document
+        if within is None:
+            return describe_rules(made(), app)
+        return describe_rules(made(), within, below=mount_path(within, app))
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
-
-
-def _schemes(sources: Sequence[Source]) -> dict[str, Any]:
-    """Return a security scheme of the document for each source of tokens, by name."""
-    schemes: dict[str, Any] = {}
-    for each in sources:
-        if isinstance(each, Bearer):
-            scheme = _Bearer()
-            schemes[scheme.scheme_name] = scheme.model.model_dump(by_alias=True, exclude_none=True, mode="json")
-        else:
-            place = "header" if isinstance(each, Header) else "cookie"
-            schemes[f"Spacekey-{place}-{_UNNAMED.sub('_', each.name)}"] = {
-                "type": "apiKey",
-                "in": place,
-                "name": each.name,
-                "description": f"An API token, in {each.place}.",
-            }
-    return schemes
-
-
-_UNNAMED = re.compile(r"[^A-Za-z0-9._-]")
-"""Characters that a component's name cannot have."""
-
-
-def _describe(
-    operation: dict[str, Any], access: Requirement | Openness, schemes: Sequence[str], *, is_limited: bool
-) -> None:
-    own = {_Bearer().scheme_name, *schemes}
-    without = [{key: each for key, each in one.items() if key not in own} for one in operation.get("security", ())]
-    theirs = [one for one in without if one] or [{}]
-    ours: list[dict[str, list[str]]]
-    if isinstance(access, Requirement):
-        # A rule that no scope satisfies has no alternatives, and an empty list would say that the route is open.
-        alternatives = [sorted(alternative) for alternative in access.rule.alternatives] or [[]]
-        ours = [{name: scopes} for scopes in alternatives for name in schemes]
-    else:
-        ours = [{}]
-        ours += [{name: []} for name in schemes]
-    operation["security"] = [{**one, **other} for other in theirs for one in ours]
-    responses = operation.setdefault("responses", {})
-    for status, text in _RESPONSES.items():
-        if (status == "429" and not is_limited) or (status == "403" and not isinstance(access, Requirement)):
-            continue
-        content = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{_PROBLEM}"}}}
-        headers = {header: {"schema": {"type": "string"}} for header in _HEADERS.get(status, ())}
-        responses.setdefault(
-            status, {"description": text, "content": content, **({"headers": headers} if headers else {})}
-        )
-
-
-_CONVERTOR = re.compile(r":\w+\}")
-"""End of a path parameter with a convertor, which the document's paths are without."""
-
-_PROBLEM = "SpacekeyProblem"
-_PROBLEM_SCHEMA: dict[str, Any] = {
-    "title": "Problem",
-    "description": "Why the request was refused (RFC 9457).",
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string", "description": "A stable name, such as `insufficient_scope`."},
-        "missing_scopes": {"type": "array", "items": {"type": "string"}},
-        "violated-policies": {"type": "array", "items": {"type": "string"}},
-    },
-}
-_RESPONSES = {
-    "400": "The credentials are malformed, or there are two.",
-    "401": "There is no valid token.",
-    "403": "The token may not do this.",
-    "429": "The token's rate limit is used up.",
-    "503": "The token cannot be verified at the moment.",
-}
-_HEADERS = {
-    "400": ["WWW-Authenticate"],
-    "401": ["WWW-Authenticate"],
-    "403": ["WWW-Authenticate"],
-    "429": ["Retry-After"],
-    "503": ["Retry-After"],
-}
 
 
 def _keyword(name: str, annotation: object, default: object = inspect.Parameter.empty) -> inspect.Parameter:

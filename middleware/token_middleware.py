@@ -275,4 +275,7 @@ def middleware_of(app: ASGIApp) -> TokenMiddleware:
         if isinstance(layer, TokenMiddleware):
             return layer
         layer = getattr(layer, "app", None)
-    raise ConfigurationError("no TokenMiddleware in the app's middleware")
+    raise ConfigurationError(
+        "no TokenMiddleware in the app's middleware; give the app that has it, or TokenMiddleware(app, …) itself, as "
+        "in issue_token(OUTER) and document_rules(app, within=OUTER)"
+    )
