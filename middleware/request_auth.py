@@ -39,7 +39,7 @@ from spacekey.middleware.auth.credentials import (
     plain_authorization,
     secret_without_scheme,
 )
-from spacekey.middleware.auth.origin import may_change
+from spacekey.middleware.auth.origin import may_be_of_browser, may_change
 from spacekey.middleware.limits.limiter import Decision, Flooded, limit_headers, retry_after
 from spacekey.middleware.long_lived.recheck import (
     FORBIDDEN,
@@ -368,6 +368,8 @@ class RequestAuth:
             scope = self._scope
         elif scope is not self._scope:
             self.enter(scope)
+            if self._crosses_origins(scope):
+                return False
         if self._is_untouched:
             self._touch(scope)
         if access is self.admitted and (not access.spaces or self._admitted_at == scope.get("path_params")):
@@ -412,9 +414,10 @@ class RequestAuth:
         self.enter(scope)
         if self._is_untouched:
             self._touch(scope)
-        if access is self.admitted and (not access.spaces or self._admitted_at == path_params):
-            return None
         if requirement is None and access == PUBLIC:
+            return None
+        crosses = scope is not self._scope and self._crosses_origins(scope)
+        if not crosses and access is self.admitted and (not access.spaces or self._admitted_at == path_params):
             return None
         while True:
             outcome = await self.authenticate()
@@ -423,7 +426,12 @@ class RequestAuth:
                     None if requirement is None and isinstance(outcome, Anonymous) else self._unauthenticated(outcome)
                 )
             principal, meter = outcome.principal, self.meter
-            refusal: responses.ProblemResponse | None = None
+            if crosses:
+                self._vary = self._settings.credentials.vary_with_origin
+                self._settings.observe(self._scope, FOREIGN)
+                refusal: responses.ProblemResponse | None = responses.cross_origin()
+                break
+            refusal = None
             route_admits = not access.limits or await self._charge_route(principal, access, scope)
             if meter is not None and not (route_admits and await meter.charge(principal, cost_of(access))):
                 refusal = _over_limit(meter)
@@ -595,6 +603,21 @@ class RequestAuth:
             checked = decided and authenticator.origins is not None and may_change(self._scope)
             self._vary = credentials.vary_with_origin if checked else credentials.vary_with_fallback
         return outcome
+
+    def _crosses_origins(self, scope: Scope) -> bool:
+        """Return whether a copy of the scope may do more than the request may with what a browser has attached to it.
+
+        A middleware that overrides methods hands on a GET as another one, and the request's origin was not checked when
+        its credentials were verified.
+        """
+        origins = self._settings.authenticator.origins
+        if origins is None or not may_change(scope) or may_change(self._scope) or origins.is_allowed(self._scope):
+            return False
+        sent = self._credentials()
+        if isinstance(sent, Secret):
+            return isinstance(sent, AttachedSecret)
+        is_explicit = has_bearer(self._scope) if sent is None else isinstance(sent, HandedOn) and sent.is_explicit
+        return not is_explicit or may_be_of_browser(self._scope)
 
     def _ask_fallback(self, sent: HandedOn | None) -> Awaitable[AuthenticationResult]:
         connection = HTTPConnection(self._scope) if sent is None else sent.connection(self._scope)

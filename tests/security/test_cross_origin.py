@@ -17,12 +17,17 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from spacekey import TokenMiddleware, auth_of, optional, public, requires
+from spacekey.credentials import bearer as bearer_source
+from spacekey.credentials import cookie
 from spacekey.domain.authentication import Anonymous, Authenticated, AuthenticationResult, Reason, Rejected
 from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.secret import Secret
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
+from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import Answer, Headers, Talk, bearer, http_scope, talk
 
@@ -139,11 +144,18 @@ def app_of(**settings: Any) -> Starlette:
 
 
 async def send(
-    app: Any, method: str, path: str, headers: Headers, body: bytes = b"", scheme: str = "http", host: str = HOST
+    app: Any,
+    method: str,
+    path: str,
+    headers: Headers,
+    body: bytes = b"",
+    scheme: str = "http",
+    host: str = HOST,
+    query: bytes = b"",
 ) -> Answer:
     """One request, over TLS or not."""
     answer: dict[str, Any] = {"body": b""}
-    scope = {**http_scope(method, path, (), host=host), "scheme": scheme}
+    scope = {**http_scope(method, path, (), query, host=host), "scheme": scheme}
     scope["headers"] = [(b"host", host.encode()), *headers]
 
     async def receive() -> dict[str, Any]:
@@ -303,6 +315,53 @@ async def test_other_origins_act_where_they_are_named(fetch_site: bytes | None) 
         headers = [*COOKIE, (b"origin", origin), *site]
         assert (await send(app, "POST", "/act", headers)).status == status
         assert (await talk(app, "/shout", headers, host=HOST)).accepted == (status == 200)
+
+
+class Override:
+    """A middleware that takes the method from the query string, as some frameworks do."""
+
+    def __init__(self, app: ASGIApp, how: str) -> None:
+        self.app = app
+        self.how = how
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope.get("query_string", b"").decode()
+        if method and self.how == "in place":
+            scope["method"] = method
+        elif method and self.how == "on a copy":
+            scope = {**scope, "method": method}
+        elif method:  # after the request has been admitted as what it was sent as
+            await auth_of(scope).authorize(requires("jobs:write"), scope)
+            scope = {**scope, "method": method}
+        await self.app(scope, receive, send)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("attached", [*ATTACHED, "cookie of ours"])
+@pytest.mark.parametrize("how", ["in place", "on a copy", "on a copy, later"])
+async def test_a_method_that_is_overridden_counts_as_what_it_becomes(how: str, attached: str, cached: bool) -> None:
+    async def read(secret: Secret) -> Reading:
+        return Reading(await VERIFIER.verify(secret), 60.0)
+
+    ours = VERIFIER.issue("jobs:write").reveal()
+    sent = ATTACHED.get(attached) or [(b"cookie", f"api_key={ours}".encode())]
+    app = app_of(
+        credentials=[bearer_source(), cookie("api_key")], verifier=CachedVerifier(read) if cached else VERIFIER
+    )
+    app.add_middleware(Override, how=how)
+    app.user_middleware.reverse()  # inside of TokenMiddleware
+    assert (await send(app, "GET", "/act", sent)).status == 200
+    RAN.clear()
+    for path in ("/act", "/optional", "/inner/act"):
+        answer = await send(app, "GET", path, [*sent, *FOREIGN["another site"]], query=b"DELETE")
+        assert (answer.status, answer.problem["code"]) == (403, "cross_origin")
+        assert "Origin" in vary(answer)
+    assert RAN == []
+    assert (await send(app, "GET", "/act", [*sent, *OWN["our origin"]], query=b"DELETE")).status == 200
+    explicit = [*bearer(ours), *FOREIGN["another site"]]
+    assert (await send(app, "GET", "/act", explicit, query=b"DELETE")).status == 200
+    assert (await send(app, "GET", "/optional", FOREIGN["another site"], query=b"DELETE")).status == 200
+    assert RAN == ["DELETE"] * 3
 
 
 async def test_the_check_can_be_turned_off() -> None:
