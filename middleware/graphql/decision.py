@@ -9,6 +9,7 @@ A refusal becomes GraphQL errors that name the smallest set of scopes to add, an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,13 @@ from .settings import ScopeEnforcement, log_denials
 
 INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
 """``code`` of a denial to a caller that is known."""
+
+log = logging.getLogger("spacekey.middleware")
+
+NOT_READ = (
+    "a GraphQL operation was denied, and nothing has looked for its token: its route has no rule, or is public; "
+    "declare it optional, such as TokenMiddleware(rules={('*', '/graphql'): optional})"
+)
 
 UNAUTHENTICATED = "UNAUTHENTICATED"
 """``code`` of a denial to a caller without valid credentials."""
@@ -120,6 +128,7 @@ class Decider:
         self._rulebook = rulebook
         self._settings = settings
         self._on_denied = settings.on_denied
+        self._has_told = False
 
     def decide(
         self, document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any] | None, context: object
@@ -139,8 +148,11 @@ class Decider:
             return refused_document(document, error)
         denials = list(analysis.denials.values())
         verdict = self._verdict(operation, denials, principal) if denials else Verdict(principal)
-        auth = None if principal is None else self._settings.auth(context)
-        if auth is not None:
+        auth = None if principal is None and not denials else self._settings.auth(context)
+        if auth is not None and principal is None and auth.result is None and not self._has_told:
+            self._has_told = True
+            log.warning(NOT_READ)
+        elif auth is not None and principal is not None:
             auth.record_operation(None if verdict.errors else frozenset(analysis.used_scopes))
         return checked_document(operation, verdict)
 

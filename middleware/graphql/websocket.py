@@ -41,8 +41,8 @@ def init_credential(payload: Mapping[str, object], credentials: Credentials = BE
     """Return the secret of ``connection_init``, from the names that clients send; case does not matter in them.
 
     An app that reads ``Authorization`` takes ``{"Authorization": "Bearer …"}`` and ``{"authToken": "…"}``; one that
-    reads another header takes that header's name. The headers may also be in an object ``headers``. What clients write
-    for "no token", null or an empty text, counts as none.
+    reads another header takes that header's name. The headers may also be in an object ``headers``. A name that is
+    there has to have a token: null or an empty text is the sign of a variable that was not set, as an empty header is.
 
     :param credentials: where the app reads tokens.
     :raises MalformedCredential: for two credentials, another scheme, or anything but one word.

@@ -34,6 +34,15 @@ class RateLimiting:
     flood: RefusalFlood | None = None
 
     def __post_init__(self) -> None:
+        if self.limiter is not None and not callable(getattr(self.limiter, "charge", None)):
+            raise ConfigurationError(
+                f"limits={self.limiter!r:.60}: write a limiter, such as MemoryLimiter(), which charges the limits of "
+                "tokens' plans; RateLimiting(MemoryLimiter(), limit=Limit(…)) has one limit for all"
+            )
+        if isinstance(self.limiter, type):
+            raise ConfigurationError(
+                f"limits={self.limiter.__name__}: that is a class; write {self.limiter.__name__}(…)"
+            )
         if self.limit is not None and self.limiter is None:
             raise ConfigurationError("limit: nothing charges it; give a limiter too, such as MemoryLimiter()")
         if self.limit is not None and not isinstance(self.limit, Limit):

@@ -26,7 +26,7 @@ from spacekey.domain.principal import Limit
 from spacekey.domain.rule import Rule
 from spacekey.middleware.request_auth import RequestAuth, auth_of
 from spacekey.middleware.responses import ProblemResponse, can_deny_with_response, close_code, refuse
-from spacekey.middleware.rules.marks import MARK, access_of, name_of, set_mark
+from spacekey.middleware.rules.marks import MARK, access_of, name_of, note_rule, set_mark
 from spacekey.middleware.rules.requirement import (
     OPTIONAL,
     PUBLIC,
@@ -46,6 +46,7 @@ CONNECTION = "spacekey_connection"
 """Keyword that FastAPI fills with the connection, because its endpoints need not take one themselves."""
 
 Endpoint = TypeVar("Endpoint")
+_MISSING = object()
 
 _HANDLERS = ("starlette.middleware.exceptions", "fastapi.exception_handlers")
 """Modules of the frameworks' own handlers for HTTP exceptions."""
@@ -83,7 +84,7 @@ class EndpointRequirement(Requirement):
 class EndpointOpenness(Openness):
     """Openness that is also a decorator; see :data:`public` and :data:`optional`."""
 
-    def __call__(self, endpoint: Endpoint) -> Endpoint:
+    def __call__(self, endpoint: Endpoint = cast("Any", _MISSING)) -> Endpoint:  # noqa: B008 - a constant
         """Return a new endpoint with the declaration; the given one remains undeclared.
 
         A function or method comes back as a copy of itself, so that an open route costs no further call; a class as a
@@ -91,6 +92,8 @@ class EndpointOpenness(Openness):
 
         :raises RuleError: if the object cannot be an endpoint, or already declares something else.
         """
+        if endpoint is _MISSING:
+            raise RuleError(f"{self.value}(): write {self.value} without parentheses")
         _refuse_unfit(endpoint, self.value)
         combined(access_of(endpoint), self, name_of(endpoint))
         if isinstance(endpoint, type):
@@ -216,6 +219,7 @@ def _function(endpoint: Any, requirement: Requirement) -> object:
     functools.update_wrapper(wrapped, endpoint)
     wrapped.__dict__["__signature__"] = _with_connection(inspect.signature(endpoint))
     set_mark(wrapped, requirement)
+    note_rule(endpoint)
     return wrapped
 
 

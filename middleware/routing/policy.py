@@ -94,6 +94,12 @@ class RoutePolicy:
         self._rules.begin()
         for target in scan.targets:
             plan = self._planned(target)
+            if target.has_lost_rule and not self._denies and None in plan.values():
+                raise RuleError(
+                    f"'{target.path}': a rule has been put on its function, and the route has the function without it; "
+                    "write requires(…) directly above the function, below the route's decorator, or declare this route "
+                    "too, such as public"
+                )
             undeclared += [f"{method} {target.path}" for method in _undeclared_in(plan)]
             earlier = plans.get(target.key)
             plans[target.key] = (target, plan if earlier is None else self._both(*earlier, target, plan))

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRo
 from starlette.types import ASGIApp
 
 from spacekey.domain.errors import ConfigurationError, RuleError
-from spacekey.middleware.rules.marks import MARK, access_of
+from spacekey.middleware.rules.marks import MARK, access_of, has_lost_rule
 from spacekey.middleware.rules.requirement import (
     OPTIONAL,
     PUBLIC,
@@ -33,6 +33,9 @@ from .guards import WEBSOCKET, inside_cors, unguarded, without_cors
 
 ANY = "*"
 """Any method."""
+
+DEPENDENCY = "__spacekey_dependency__"
+"""Attribute of classes that are FastAPI dependencies once they are called."""
 
 DEPTH_MAX = 50
 
@@ -58,6 +61,7 @@ class RouteTarget:
     :param otherwise: the access for undeclared methods; openness if the endpoint itself answers them with 405.
     :param put: puts a guard there; takes a function from the unguarded app to the guarded one.
     :param name: the route's name as ``url_for`` takes it, ``mount:route`` below a named mount; empty without one.
+    :param has_lost_rule: whether a rule has been put around the endpoint, which the route has without it.
     """
 
     path: str
@@ -67,6 +71,7 @@ class RouteTarget:
     put: Callable[[Wrap], None]
     otherwise: Access | None = None
     name: str = ""
+    has_lost_rule: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ class RouteScan:
             declared = declared_by(route)
             by_handler = isinstance(route.endpoint, type) and ANY not in declared and not route_methods(route)
             here = place.below(route.path, route.param_convertors, route.name)
-            self._add(here, declared, route, "app", PUBLIC if by_handler else None)
+            self._add(here, declared, route, "app", PUBLIC if by_handler else None, has_lost_rule(route.endpoint))
         elif hasattr(route, "effective_candidates"):
             self._included(route, place)
         elif isinstance(route, BaseRoute):
@@ -158,7 +163,7 @@ class RouteScan:
                 self._route(each.starlette_route, place)
             else:
                 here = place.below(each.path, each.param_convertors, getattr(each, "name", None))
-                self._add(here, declared_by(each), each, "app")
+                self._add(here, declared_by(each), each, "app", None, has_lost_rule(each.endpoint))
 
     def _low_priority(self, router: Any, place: Place) -> None:
         """Add FastAPI's frontends: files that are served if no route matches."""
@@ -194,6 +199,7 @@ class RouteScan:
         holder: Any,
         attribute: str,
         otherwise: Access | None = None,
+        has_lost_rule: bool = False,
     ) -> None:
         holder, attribute = inside_cors(holder, attribute)
 
@@ -201,7 +207,9 @@ class RouteScan:
             setattr(holder, attribute, wrap(getattr(holder, attribute)))
 
         name = ":".join(place.names)
-        self.targets.append(RouteTarget(place.path, declared, place.parameters, id(holder), put, otherwise, name))
+        self.targets.append(
+            RouteTarget(place.path, declared, place.parameters, id(holder), put, otherwise, name, has_lost_rule)
+        )
 
 
 def declared_by(route: Any) -> dict[str, Access | None]:
@@ -233,13 +241,18 @@ def _of_dependencies(dependant: Any, path: str) -> Access | None:
 
     Without a rule it is ``optional`` or ``public`` if one of them declares it. ``optional`` adds nothing to a rule.
 
-    :raises RuleError: if one declares ``public`` and another something else, or is ``Depends(public)``.
+    :raises RuleError: if one declares ``public`` and another something else, or is ``Depends(public)`` or
+        ``Depends(RequireScopes)``.
     """
     found: Requirement | None = None
     openness: set[Access] = set()
     for each in getattr(dependant, "dependencies", ()):
         if isinstance(each.call, Openness):
             raise RuleError(f"{path}: {no_dependency(each.call)}")
+        if isinstance(each.call, type) and getattr(each.call, DEPENDENCY, False):
+            # FastAPI would call the class, and make a rule for each request, which nothing enforces.
+            name = each.call.__name__
+            raise RuleError(f"{path}: Depends({name}): write dependencies=[{name}(…)], with parentheses")
         declared = access_of(each.call)
         if isinstance(declared, Requirement):
             added = requirement_of(*(each.parent_oauth_scopes or ()), *(each.own_oauth_scopes or ()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from spacekey.domain.errors import RuleError
-from spacekey.domain.suggest import did_you_mean
+from spacekey.domain.suggest import did_you_mean, known_instead
 from spacekey.middleware.rules.requirement import Access, Declaration, access_from
 
 from .routes import ANY, RouteTarget
@@ -46,7 +46,11 @@ class RuleTable:
             raise RuleError("rules: write a mapping, such as {('GET', '/jobs'): requires('jobs:read')}")
         table = cls()
         for key, declaration in rules.items():
-            table._add(key, access_from(declaration))
+            try:
+                table._add(key, access_from(declaration))
+            except RuleError as error:
+                said = str(error)
+                raise RuleError(said if said.startswith("rules: ") else f"rules: {key!r:.80}: {said}") from None
         return table
 
     def _add(self, key: object, access: Access) -> None:
@@ -117,15 +121,31 @@ class RuleTable:
         found = list(targets)
         known = {f"{method} {target.path}" for target in found for method in target.declared}
         for name in sorted(self.names.keys() - self._named.keys()):
-            near = did_you_mean(name, {target.name for target in found if target.name})
+            near = known_instead(name, {target.name for target in found if target.name})
             raise RuleError(f"the rule table names '{name}', which is the name of no route.{near}")
         every = [*self.paths.items(), *((f"{prefix}{BELOW}", methods) for prefix, methods in self.patterns.items())]
         unused = {(method, path) for path, by_method in every for method in by_method} - self._used
         for method, path in sorted(unused):
             entry = f"{method} {path}"
             if path.endswith(BELOW):
-                raise RuleError(f"the rule table names '{entry}', which matches no route.")
+                prefixes = {f"{method} {prefix}" for target in found for prefix in _prefixes(target.path)}
+                raise RuleError(
+                    f"the rule table names '{entry}', which matches no route.{did_you_mean(entry, prefixes)}"
+                )
+            of_path = {one.partition(" ")[0] for one in known if one.partition(" ")[2] == path}
+            if of_path:
+                has = ", ".join(sorted(of_path))
+                raise RuleError(
+                    f"the rule table names '{entry}', which is not a route. That path has {has}; '*' stands for any "
+                    "method."
+                )
             raise RuleError(f"the rule table names '{entry}', which is not a route.{did_you_mean(entry, known)}")
+
+
+def _prefixes(path: str) -> Iterable[str]:
+    """Return the patterns that match a path, the widest first."""
+    parts = path.split("/")
+    return ("/".join(parts[:count]) + BELOW for count in range(2, len(parts) + 1))
 
 
 def rules_for(paths: Iterable[str]) -> list[str]:

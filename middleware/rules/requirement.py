@@ -130,15 +130,24 @@ def requirement_of(
     )
 
 
-def access_from(declaration: Declaration) -> Access:
+def access_from(declaration: object) -> Access:
     """Return the access that a declaration stands for.
 
     :raises RuleError: if it is not a declaration.
     """
     if isinstance(declaration, Requirement | Openness):
         return declaration
+    if isinstance(declaration, str) and declaration in (PUBLIC.value, OPTIONAL.value):
+        raise RuleError(
+            f"{declaration!r} in quotes is a scope of that name: write {declaration}, from spacekey, without them; "
+            f"for the scope write requires({declaration!r})"
+        )
     if isinstance(declaration, str | Rule):
         return requirement_of(declaration)
+    if isinstance(declaration, list | tuple | set | frozenset):
+        raise RuleError(
+            f"{declaration!r:.60} is not a rule: write requires('a', 'b') for all of them, or any_of('a', 'b')"
+        )
     raise RuleError(f"{declaration!r} is not a rule: write requires(…), public, optional, or a scope")
 
 

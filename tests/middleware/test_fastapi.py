@@ -408,6 +408,9 @@ async def test_an_optional_principal_beside_public_is_a_contradiction() -> None:
         (lambda: public, "write dependencies=[Public()]"),
         (lambda: optional, "write dependencies=[OptionalPrincipal()]"),
         (lambda: Depends(Public()), "write dependencies=[Public(…)]"),
+        (lambda: RequireScopes, "RequireScopes without parentheses: write dependencies=[RequireScopes(…)]"),
+        (lambda: Public, "Public without parentheses"),
+        (lambda: RequireScopes("a")(run), "the decorators are requires(…), optional and public"),
     ],
 )
 def test_a_rule_that_fastapi_would_not_enforce_says_what_to_write(wrong: Callable[[], Any], cure: str) -> None:

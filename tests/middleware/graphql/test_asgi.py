@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
-from spacekey import TokenMiddleware, optional
+from spacekey import TokenMiddleware, optional, public
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
@@ -250,3 +250,28 @@ async def test_sockets_of_other_pages_are_refused_unless_their_origin_is_named()
         for app, message in ((plain, by_plain), (named, by_named)):
             assert await opened(app, (b"origin", origin)) == f"websocket.{message}", origin
     assert await opened(plain) == "websocket.accept", "a program"
+
+
+@pytest.mark.parametrize("how", ["ignored", "public"])
+async def test_where_nothing_looks_for_a_token_the_log_says_what_to_declare(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    graphql = ScopedGraphQL(ScopedSchema(Query, scopes=ScopeEnforcement(public=OPEN)))
+    rules: Any = {("*", "/"): optional}
+
+    def served(table: Any) -> Starlette:
+        routes = [Route("/", public(graphql) if how == "public" and not table else graphql)]
+        return Starlette(
+            routes=routes,
+            middleware=[Middleware(TokenMiddleware, verifier=VERIFIER, undeclared="ignore", rules=table)],
+        )
+
+    for _ in range(2):
+        answer = await ask(app := served({}), "{ one }", PLAIN, ONE)
+        assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+        await ask(app, "{ open }", PLAIN, ONE)
+    assert caplog.text.count("nothing has looked for its token") == 1
+    caplog.clear()
+    assert (await ask(served(rules), "{ one }", PLAIN, ONE)).json() == {"data": {"one": "one"}}
+    await ask(served(rules), "{ one }", PLAIN)
+    assert "nothing has looked" not in caplog.text

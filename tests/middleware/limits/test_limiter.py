@@ -520,3 +520,17 @@ async def test_decisions_that_are_waited_for_are_told_once() -> None:
     assert [answer.allowed for answer in answers] == told.decisions == [True, False]
     await counted.aclose()
     assert limiter.closed
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (Limit(per_minute=1, burst=1), "write a limiter, such as MemoryLimiter()"),
+        (60, "RateLimiting(MemoryLimiter(), limit=Limit(…)) has one limit for all"),
+        (MemoryLimiter, "limits=MemoryLimiter: that is a class; write MemoryLimiter(…)"),
+    ],
+)
+def test_what_is_no_limiter_is_refused_with_what_to_write(limits: Any, said: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        TokenMiddleware(Starlette(), MemoryVerifier(), limits=limits)
+    assert said in str(refused.value)

@@ -231,6 +231,8 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "protect on a Mount": (lambda: protect(Mount("/x", app=raw), RULE), "Mount(path, app=protect(app, …))"),
     "protect on a function": (lambda: protect(SERVE, RULE), "write requires(…)"),
     "protect on nothing": (lambda: protect(ANYTHING and None, RULE), "ASGI apps"),  # type: ignore[arg-type]
+    "public, called": (public, "public(): write public without parentheses"),
+    "optional, called": (optional, "optional(): write optional without parentheses"),
     "public on a Route": (lambda: public(Route("/x", SERVE)), "write Route(…, public(endpoint))"),
     "public on a Mount": (lambda: public(Mount("/x", app=raw)), "Mount(…, app=protect(app, …))"),
     "public above classmethod": (lambda: public(vars(Other)["serve"]), "put it below @classmethod"),

@@ -204,6 +204,19 @@ async def test_a_name_below_a_named_mount_is_written_as_url_for_takes_it() -> No
         ({("*", "/x**"): public}, r"'\*\*' stands at the end only"),
         ({"/x/a": public}, r"write \('GET', '/x/a'\), or \('\*', '/x/a'\), or the name of a route"),
         ({"": public}, "is no \\(method, path\\)"),
+        ({("*", "x/**"): public}, r"which matches no route. Did you mean '\* /x/\*\*'"),
+        ({("ALL", "/x/a"): public}, r"not a route. That path has GET, HEAD; '\*' stands for any method"),
+        (
+            {("*", "/x/a"): "public"},
+            r"rules: \('\*', '/x/a'\): 'public' in quotes is a scope of that name: write public",
+        ),
+        (
+            {("*", "/x/a"): "optional"},
+            r"write optional, from spacekey, without them; for the scope write requires\('opt",
+        ),
+        ({("*", "/x/a"): ["a", "b"]}, r"write requires\('a', 'b'\) for all of them, or any_of\('a', 'b'\)"),
+        ({("*", "/x/a"): None}, r"rules: \('\*', '/x/a'\): None is not a rule"),
+        ({"docs": public}, "is the name of no route. There is only 'plain'"),
     ],
 )
 def test_an_entry_that_cannot_be_meant_stops_the_start(rules: dict[Any, Any], said: str) -> None:
