@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,11 @@ pytestmark = pytest.mark.long
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "behind-a-proxy.md"
 IDENTITY = ("token-id", "workspace-id", "space-id", "environment", "scopes", "external-id")
-FORGED = {f"X-Spacekey-{name}": "forged" for name in IDENTITY} | {"X_Spacekey_Token_Id": "forged"}
+FORGED = {f"X-Spacekey-{name}": "forged" for name in IDENTITY} | {
+    "X_Spacekey_Token_Id": "forged",  # the same name to some apps
+    "X-Spacekey_Token-Id": "forged",
+    "x_spacekey-scopes": "forged",
+}
 START_SECONDS_MAX = 60.0
 Proxy = Callable[[Path, str, str], AbstractContextManager[str]]
 
@@ -110,7 +116,6 @@ def test_a_proxy_lets_through_what_may_pass_and_no_forged_identity(
             found = passed.json()
             assert found["method"] == method
             there = {name: value for name, value in found["headers"].items() if "spacekey" in name.replace("_", "-")}
-            there.pop("x_spacekey_token_id", None)  # Caddy passes it on; apps that take it for the same name see both
             assert there == {
                 "x-spacekey-token-id": good["id"],
                 "x-spacekey-workspace-id": workspace,
@@ -142,3 +147,74 @@ def test_a_proxy_lets_through_what_may_pass_and_no_forged_identity(
     with running(APP) as app, proxy(tmp_path / "down", f"http://127.0.0.1:{free_port()}", app) as url:
         down = httpx.get(f"{url}/jobs", headers=bearer(good["secret"]), trust_env=False, timeout=30)
         assert down.status_code in (502, 503)
+
+
+SEEN: list[tuple[str, str]] = []
+
+
+async def noted(request: Request) -> JSONResponse:
+    """What the app is asked for, and the token that the proxy has named."""
+    SEEN.append((request.scope["path"], request.headers.get("x-spacekey-token-id", "")))
+    return JSONResponse({"headers": dict(request.headers)})
+
+
+EVERYTHING = Starlette(routes=[Route("/{path:path}", noted, methods=["GET", "POST"])])
+OPEN = "/health"
+TARGETS = [
+    "/jobs/../health", "/jobs/%2e%2e/health", "/jobs/%2E%2E%2Fhealth", "/jobs/..%2fhealth", "/jobs%2f..%2fhealth",
+    "/jobs/./../health", "/jobs//../health", "//jobs/../health", "/jobs/x/../../health", "/health/../jobs",
+    "/health/%2e%2e/jobs", "/health/..%2fjobs", "/health/../health/../jobs/1", "/./jobs", "//jobs", "///jobs//1",
+    "/%6aobs", "/%6Aobs/1", "/jobs", "/jobs/", "/jobs/1", "/jobs?scope=", "/jobs?/../health", "/jobs;/../health",
+    "/health/..;/jobs", "/health;/../jobs", "/jobs%3b/../health", "/jobs/%252e%252e/health", "/jobs/..%252fhealth",
+    "/health/%2e%2e%2f/jobs", "/jobs%00/../health", "/health%00/../jobs", "/jobs/..%5c..%5chealth", "/health/",
+    "/health//", "/health/.", "/health#/jobs", "/JOBS", "/Jobs/1", "/HEALTH", "/.", "/..", "/", "*",
+    "/jobs/%c0%ae%c0%ae/health",
+]  # fmt: skip
+
+
+def raw(url: str, method: str, target: str, headers: Sequence[tuple[str, str]]) -> tuple[int, bytes]:
+    """One request with a target and headers as they are."""
+    connection = HTTPConnection(url.removeprefix("http://"), timeout=30)
+    try:
+        connection.putrequest(method, target)
+        for name, value in headers:
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("proxy", [through_nginx, through_caddy])
+def test_no_spelling_of_a_path_and_no_connection_header_gets_past_a_proxy(
+    proxy: Proxy, installation: Installation, tmp_path: Path
+) -> None:
+    demo = installation.command("demo")
+    workspace = next(one for one in demo["workspaces"] if one["product"] == "emit")
+    space = json.loads(installation.run("space", "list", "-w", workspace["id"], "--jsonl").stdout.splitlines()[0])["id"]
+    made = installation.command("token", "create", "s", "-w", workspace["id"], "--space", space, "--grant", "jobs:read")
+    with installation.serving() as spacekey, running(EVERYTHING) as app, proxy(tmp_path, spacekey, app) as url:
+        SEEN.clear()
+        assert raw(url, "GET", OPEN, list(FORGED.items()))[0] == 200
+        assert SEEN == [(OPEN, "")]
+        for target in TARGETS:
+            for headers in ([], list(FORGED.items())):
+                raw(url, "GET", target, headers)
+        assert {path.lower() for path, _ in SEEN} == {OPEN}  # Caddy's paths know no case
+        assert {token for _, token in SEEN} == {""}
+        SEEN.clear()
+        sent = [("Authorization", f"Bearer {made['secret']}")]
+        for named in (
+            "X-Spacekey-Space-Id",
+            "close, x-spacekey-space-id",
+            "keep-alive,X-SPACEKEY-SCOPES",
+            "Authorization",
+        ):
+            status, body = raw(url, "GET", "/jobs", [*sent, ("Connection", named)])
+            if status == 200:
+                headers = json.loads(body)["headers"]
+                assert (headers["x-spacekey-space-id"], headers["x-spacekey-scopes"]) == (space, "jobs:read"), named
+            else:
+                assert (status, SEEN) in ((400, []), (401, [])), named
+            SEEN.clear()

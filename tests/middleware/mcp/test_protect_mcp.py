@@ -250,6 +250,12 @@ def test_a_session_belongs_to_the_token_that_began_it() -> None:
         session = {"Mcp-Session-Id": server.post(begin, one).headers["mcp-session-id"]}
         assert server.post(message("tools/list"), one, **session).status_code == 200
         assert server.post(message("tools/list"), other, **session).status_code == 404
+        resumed = {**HEADERS, **session, "MCP-Protocol-Version": "2025-06-18", "Last-Event-ID": "1"}
+        for method in ("GET", "DELETE"):
+            for secret, status in ((other, 404), ("sp_live_" + "0" * 38, 401)):
+                headers = {**resumed, "Authorization": f"Bearer {secret}"}
+                assert httpx2.request(method, server.url, headers=headers, trust_env=False).status_code == status
+        assert server.post(message("tools/list"), one, **session).status_code == 200
 
 
 def test_a_stream_ends_when_its_token_does() -> None:
