@@ -193,7 +193,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 TESTS = Path(__file__).parent
 PATIENT_FOLDERS = ("resolvers", "schema", "security")
-ASK_ABOUT_OUTAGES = ("test_faults.py", "test_copied_scopes.py")
+ASK_ABOUT_OUTAGES = ("test_errors.py", "test_copied_scopes.py")
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,6 @@ from playwright.sync_api import sync_playwright
 from support.browser import QUIET, chromium_path
 from support.pages import ROOT
 
-pytestmark = pytest.mark.long
-
 SITE = ROOT / "build" / "site"
 PAGES = ("", "how-to/back-up-and-restore/", "reference/graphql/", "reference/rest-api/", "reference/python-api/")
 
@@ -57,6 +55,7 @@ class Links(HTMLParser):
             self.leads.append(values["href"])
 
 
+@pytest.mark.long
 def test_every_page_of_the_docs_is_there_as_html_and_as_markdown(site: Path) -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         name = page.relative_to(ROOT / "docs")
@@ -70,6 +69,7 @@ def test_every_page_of_the_docs_is_there_as_html_and_as_markdown(site: Path) -> 
     assert "boost" not in (site / "decisions" / "README.md").read_text()
 
 
+@pytest.mark.long
 def test_links_of_every_page_lead_somewhere_and_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     found = {file: Links(file.read_text(encoding="utf-8")) for file in site.rglob("*.html") if file.name != "404.html"}
     assert len(found) > 200
@@ -105,6 +105,7 @@ def address(site: Path) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.long
 def test_a_browser_asks_no_other_host_and_the_search_finds_the_guide(address: str) -> None:
     program = chromium_path()
     if program is None:
@@ -134,3 +135,17 @@ def test_a_browser_asks_no_other_host_and_the_search_finds_the_guide(address: st
         browser.close()
     assert outside == []
     assert errors == []
+
+
+# The navigation of the documentation site names every page once. The build itself is the long form, in test_site.
+
+
+MADE_BY_THE_BUILD = {"CHANGELOG.md", "reference/python-api.md"}
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    docs = ROOT / "docs"
+    listed = re.findall(r"^ +- (?:[^:\n]+: )?([\w/-]+\.md)$", (docs / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = {one.relative_to(docs).as_posix() for one in docs.rglob("*.md")}
+    wanted = {one for one in pages if not re.match(r"decisions/\d", one)} | MADE_BY_THE_BUILD
+    assert sorted(listed) == sorted(wanted), "docs/mkdocs.yml: add the page to nav"

@@ -5,22 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from httpx_ws import WebSocketDisconnect, WebSocketUpgradeError
 
+from spacekey.examples.jobs.rules import product_files
 from spacekey.models.engine.store import POSTGRESQL, SQLITE
+from support.databases import sqlite_database
 from support.jobs_requests import ALL_EMIT_SCOPES, STREAMS, allowed_of, bearer, expected
-from support.people import Person
-from support.processes import Running
+from support.people import Person, sign_in
+from support.processes import OWNER_EMAIL, OWNER_PASSWORD, Installation, Running
 from support.web_socket import web_socket
-
-pytestmark = [
-    pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module"),
-    pytest.mark.sampled(2),
-]
 
 SECONDS_MAX = 120.0
 
@@ -83,6 +81,8 @@ async def _opened_streams(app: httpx.Client, secret: str, job: str) -> set[str]:
     return {path for path, answer in status.items() if answer == 101}
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 def test_a_key_is_shown_once_and_then_masked(owner: Person, workspace_id: str, space_id: str) -> None:
     answer = owner.post(
         """mutation C($input: CreateTokenInput!) {
@@ -102,6 +102,8 @@ def test_a_key_is_shown_once_and_then_masked(owner: Person, workspace_id: str, s
     assert made["secret"][12:] not in listed.text
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("title", RECOMMENDED)
 async def test_a_recommended_key_does_what_its_row_says_and_nothing_else(
     owner: Person, app: httpx.Client, space_id: str, job: str, title: str
@@ -117,6 +119,8 @@ async def test_a_recommended_key_does_what_its_row_says_and_nothing_else(
     }
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 def test_the_worker_preset_gives_single_scopes_and_the_shorthand_stays_a_shorthand(
     owner: Person, app: httpx.Client, space_id: str
 ) -> None:
@@ -128,6 +132,8 @@ def test_the_worker_preset_gives_single_scopes_and_the_shorthand_stays_a_shortha
     assert allowed_of(app, preset["secret"]) == allowed_of(app, shorthand["secret"])
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 def test_write_neither_creates_nor_claims(owner: Person, app: httpx.Client, space_id: str) -> None:
     made = owner.create_token(name="Writer", grants=["jobs:write"], spaceId=space_id)
     scopes = {"jobs:ack", "jobs:progress", "jobs:event", "jobs:complete", "jobs:fail", "jobs:keepalive"}
@@ -135,6 +141,8 @@ def test_write_neither_creates_nor_claims(owner: Person, app: httpx.Client, spac
     assert allowed_of(app, made["secret"]) == expected(scopes, "emit")
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 def test_a_key_of_another_space_is_unknown_to_this_spaces_app(
     running: Running, owner: Person, app: httpx.Client
 ) -> None:
@@ -143,11 +151,15 @@ def test_a_key_of_another_space_is_unknown_to_this_spaces_app(
     assert app.get("/jobs", headers=bearer(made["secret"])).status_code == 401
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 def test_an_emit_key_belongs_to_a_space_never_to_the_workspace(owner: Person, workspace_id: str) -> None:
     refused = owner.create_token(name="No space", grants=["jobs:read"], workspaceId=workspace_id)
     assert refused["__typename"] == "InvalidInput"
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 def test_rotation_keeps_both_keys_until_the_grace_has_ended(owner: Person, app: httpx.Client, space_id: str) -> None:
     old = owner.create_token(name="Rotated", grants=["jobs:worker"], spaceId=space_id)
     new = owner.rotate_token(old["token"]["id"], graceSeconds=3600)
@@ -162,6 +174,8 @@ def test_rotation_keeps_both_keys_until_the_grace_has_ended(owner: Person, app: 
     assert app.get("/jobs", headers=bearer(new["secret"])).status_code == 200
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 def test_rotation_without_grace_ends_the_old_key_at_once(owner: Person, app: httpx.Client, space_id: str) -> None:
     old = owner.create_token(name="Leaked", grants=["jobs:read"], spaceId=space_id)
     assert app.get("/jobs", headers=bearer(old["secret"])).status_code == 200
@@ -170,6 +184,8 @@ def test_rotation_without_grace_ends_the_old_key_at_once(owner: Person, app: htt
     assert app.get("/jobs", headers=bearer(new["secret"])).status_code == 200
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 def test_a_deleted_key_is_refused_at_once_and_gone_from_the_list(
     owner: Person, app: httpx.Client, workspace_id: str, space_id: str
 ) -> None:
@@ -180,6 +196,8 @@ def test_a_deleted_key_is_refused_at_once_and_gone_from_the_list(
     assert made["token"]["id"] not in {token["id"] for token in owner.tokens(workspace_id)}
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 async def test_an_open_stream_ends_when_its_key_is_revoked(
     owner: Person, app: httpx.Client, space_id: str, job: str
 ) -> None:
@@ -192,6 +210,8 @@ async def test_an_open_stream_ends_when_its_key_is_revoked(
     assert closed.value.code == 4401
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 def test_graphql_fields_of_the_app_obey_the_same_scopes(owner: Person, app: httpx.Client, space_id: str) -> None:
     producer = owner.create_token(name="GraphQL producer", grants=["jobs:create"], spaceId=space_id)["secret"]
 
@@ -203,6 +223,8 @@ def test_graphql_fields_of_the_app_obey_the_same_scopes(owner: Person, app: http
     assert ask("{ jobs { id } }")["errors"][0]["extensions"]["missingScopes"] == ["jobs:read"]
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 def test_using_a_key_at_the_app_shows_in_the_keys_last_use(owner: Person, app: httpx.Client, space_id: str) -> None:
     made = owner.create_token(name="Seen", grants=["jobs:read"], spaceId=space_id)
     assert made["token"]["lastUsedAt"] is None
@@ -214,6 +236,8 @@ def test_using_a_key_at_the_app_shows_in_the_keys_last_use(owner: Person, app: h
         time.sleep(0.2)
 
 
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+@pytest.mark.sampled(2)
 def test_what_was_never_used_can_be_found(running: Running, owner: Person, workspace_id: str, space_id: str) -> None:
     reporter = owner.create_token(name="Reporter", grants=["tokens:introspect"], spaceId=space_id)["secret"]
     used = owner.create_token(name="Used", grants=["jobs:read", "jobs:create"], spaceId=space_id)["token"]["id"]
@@ -237,3 +261,40 @@ def test_what_was_never_used_can_be_found(running: Running, owner: Person, works
     shown = owner.ask("query T($id: ID!) { token(id: $id) { lastUsedAt unusedScopes } }", id=used)["token"]
     assert shown["lastUsedAt"] is not None
     assert shown["unusedScopes"] == ["jobs:create"]
+
+
+# emit's shorthands expand when a request is authorized: editing the product changes keys that exist.
+
+
+def _allowed(installation: Installation, app_token: str, *secrets: str) -> list[set[str]]:
+    """What each key may do in the example app, with the product as it is now."""
+    with (
+        installation.serving() as server,
+        installation.jobs_app(remote=server, token=app_token) as app,
+        httpx.Client(base_url=app, trust_env=False, timeout=120) as client,
+    ):
+        return [allowed_of(client, secret) for secret in secrets]
+
+
+@pytest.mark.long
+def test_editing_the_product_changes_keys_by_shorthand_and_leaves_keys_by_preset(tmp_path: Path) -> None:
+    product = tmp_path / "emit.toml"
+    product.write_text(next(path for path in product_files() if path.name == "emit.toml").read_text())
+    installation = Installation(sqlite_database(tmp_path, None), tmp_path, [product])
+    demo = installation.command("demo")
+    space_id = demo["workspaces"][0]["spaces"][0]["id"]
+    with installation.serving() as server, sign_in(server, OWNER_EMAIL, OWNER_PASSWORD) as owner:
+        by_shorthand = owner.create_token(name="Shorthand", grants=["jobs:worker"], spaceId=space_id)["secret"]
+        by_preset = owner.create_token(name="Preset", preset="worker", spaceId=space_id)["secret"]
+        app_token = owner.create_token(name="App", grants=["tokens:introspect"], spaceId=space_id)["secret"]
+
+    before = _allowed(installation, app_token, by_shorthand, by_preset)
+    assert before == [expected(WORKER, "emit")] * 2
+
+    head, shorthand, rest = product.read_text().partition('[shorthands."jobs:worker"]')
+    changed = rest.replace('"jobs:fail",', '"jobs:create",', 1)
+    assert changed != rest
+    product.write_text(head + shorthand + changed)
+
+    after = _allowed(installation, app_token, by_shorthand, by_preset)
+    assert after == [expected(WORKER - {"jobs:fail"} | {"jobs:create"}, "emit"), expected(WORKER, "emit")]

@@ -17,14 +17,20 @@ from spacekey.domain.ids import INVITATION, KEY, SPACE, USER, WORKSPACE, new_id
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.product import Product, expand
+from spacekey.domain.refusal import Forbidden
 from spacekey.domain.secret import Secret
 from spacekey.middleware.graphql import ScopedSchema
 from spacekey.middleware.graphql.reports import scope_report
 from spacekey.models.engine.store import Store
 from spacekey.models.tables.workspace import Workspace
+from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
 from spacekey.resolvers.members.members import add_member
 from spacekey.resolvers.tokens.create import NewToken, create_token
+from spacekey.resolvers.tokens.list import token_view
+from spacekey.resolvers.tokens.revoke import delete_token, disable_token, enable_token
+from spacekey.resolvers.tokens.rotate import rotate_token
+from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from spacekey.resolvers.tokens.verify import LookupVerifier
 from spacekey.resolvers.workspaces.lists import invitation_lists
 from spacekey.resolvers.workspaces.roles import set_role
@@ -41,8 +47,6 @@ from support.databases import lookup_on
 from support.open_fields import CALLER, OPEN_FIELDS
 from support.schema import spacekey_schema
 from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, World, example_products, make_world
-
-pytestmark = pytest.mark.sampled(4)
 
 PRODUCTS = sorted(example_products())
 GIVEN = {"emit": "jobs:read", "spooled": "jobs:read", "teamspace": "documents:read", "guard": "sessions:read"}
@@ -313,6 +317,7 @@ def roles_of_products() -> list[tuple[str, str]]:
     return [(name, role) for name, product in sorted(example_products().items()) for role in product.roles]
 
 
+@pytest.mark.sampled(4)
 def test_every_root_field_is_in_the_table() -> None:
     schema = the_schema()
     fields = {
@@ -321,6 +326,7 @@ def test_every_root_field_is_in_the_table() -> None:
     assert fields == set(ROOT_FIELDS)
 
 
+@pytest.mark.sampled(4)
 def test_every_other_field_is_in_the_table_as_protected_or_as_open() -> None:
     """Field by field, on every object and interface; and nothing is in the table that the schema lacks."""
     report = {
@@ -333,6 +339,7 @@ def test_every_other_field_is_in_the_table_as_protected_or_as_open() -> None:
     assert {coordinate for coordinate, rule in report.items() if rule != "public"} == {*NESTED_FIELDS, "Me.token"}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", sorted(set(OPEN_FIELDS) - {"Actor", "Node", "UserError"}))
 def test_an_open_type_is_reached_by_those_the_table_names_and_by_nobody_else(name: str) -> None:
     """Whoever lacks all of the named scopes does not get there, and whoever lacks all but one of them may."""
@@ -342,6 +349,7 @@ def test_an_open_type_is_reached_by_those_the_table_names_and_by_nobody_else(nam
         assert name in reachable(behind - {scope}), f"{scope} is not on the way to {name}"
 
 
+@pytest.mark.sampled(4)
 def test_the_fields_own_rules_are_what_the_table_says() -> None:
     """``node`` is open to every caller: what it finds decides. Below the root a field adds to its parent's scopes."""
     report = scope_report(the_schema().rulebook)
@@ -354,6 +362,7 @@ def test_the_fields_own_rules_are_what_the_table_says() -> None:
         assert set(report[coordinate].split(" and ")) <= operation.needs, coordinate
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("name", "role"), roles_of_products())
 async def test_each_role_may_do_what_the_table_says_and_nothing_else(
     store: Store, verifying: LookupVerifier, name: str, role: str
@@ -362,6 +371,7 @@ async def test_each_role_may_do_what_the_table_says_and_nothing_else(
     await check_cells(here, await member(here, role))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", PRODUCTS)
 async def test_power_in_one_workspace_is_none_in_another(store: Store, verifying: LookupVerifier, name: str) -> None:
     """The field rules let an owner of anything through: here the resolvers alone refuse."""
@@ -369,6 +379,7 @@ async def test_power_in_one_workspace_is_none_in_another(store: Store, verifying
     await check_cells(here, await member(here, LOWEST[name], elsewhere="owner"))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", PRODUCTS)
 async def test_nobody_may_do_what_takes_a_caller(store: Store, verifying: LookupVerifier, name: str) -> None:
     here = await stage(store, verifying, name)
@@ -381,6 +392,7 @@ def token_kinds() -> list[tuple[str, Kind]]:
     ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("has_scopes", [True, False], ids=["with", "without"])
 @pytest.mark.parametrize(("name", "kind"), token_kinds())
 async def test_a_token_may_do_what_its_scopes_say_in_its_own_place(
@@ -404,6 +416,7 @@ async def test_a_token_may_do_what_its_scopes_say_in_its_own_place(
         await check_cells(here, await here.holding(scopes, space), {coordinate: operation})
 
 
+@pytest.mark.sampled(4)
 async def test_a_space_token_is_a_stranger_to_the_next_space(store: Store, verifying: LookupVerifier) -> None:
     here = await stage(store, verifying, "spooled")
     mine = await here.holding(here.product.known_scopes, here.spaces[here.own.id])
@@ -417,3 +430,64 @@ async def test_a_space_token_is_a_stranger_to_the_next_space(store: Store, verif
             assert outcome(coordinate, answer) == NOT_THERE, (coordinate, answer)
             unknown = await here.ask(operation, mine, here.unknown(operation.on))
             assert json.dumps(answer) == json.dumps(unknown), coordinate
+
+
+# Who may manage a teamspace's access tokens, by the member's role, written out by hand; and who rotates.
+
+
+ACTIONS = ("view", "create", "edit", "disable", "enable", "delete", "rotate")
+
+#                  view  create edit  disable enable delete rotate
+MATRIX = {
+    "owner":         (True, True,  True,  True,  True,  True,  True),
+    "administrator": (True, True,  True,  True,  True,  True,  True),
+    "manager":       (True, True,  True,  False, False, False, False),
+    "member":        (True, False, False, False, False, False, False),
+    "viewer":        (True, False, False, False, False, False, False),
+}  # fmt: skip
+
+CELLS = [(role, action, allowed) for role, row in MATRIX.items() for action, allowed in zip(ACTIONS, row, strict=True)]
+
+
+async def do(world: World, caller: MemberCaller, action: str, workspace_id: str) -> None:
+    """The action on a token that the operator made for it."""
+    system = world.system
+    token = (await create_token(system, OPERATOR, NewToken(workspace_id, "CI", ("viewer",)))).view.token.id
+    match action:
+        case "view":
+            assert (await token_view(system, caller, token)).token.name == "CI"
+        case "create":
+            issued = await create_token(system, caller, NewToken(workspace_id, "New", ("viewer",)))
+            assert issued.view.role == "viewer"
+        case "edit":
+            assert (await update_token(system, caller, token, TokenChanges(name="Edited"))).view.token.name == "Edited"
+        case "disable":
+            assert (await disable_token(system, caller, token)).view.status == "disabled"
+        case "enable":
+            await disable_token(system, OPERATOR, token)
+            assert (await enable_token(system, caller, token)).view.status == "active"
+        case "delete":
+            assert (await delete_token(system, caller, token)).view.token.deleted_at == world.clock()
+        case "rotate":
+            issued = await rotate_token(system, caller, token, grace_seconds=0)
+            assert issued.view.token.rotated_from_id == token
+        case _:
+            raise AssertionError(f"no such action: {action}")
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize(("role", "action", "allowed"), CELLS)
+async def test_members_manage_tokens_by_their_role(store: Store, role: str, action: str, allowed: bool) -> None:
+    world = make_world(store)
+    workspace = await world.workspace("teamspace")
+    caller = await world.member(workspace, role)
+    if allowed:
+        await do(world, caller, action, workspace.id)
+        return
+    with pytest.raises(Forbidden):
+        await do(world, caller, action, workspace.id)
+
+
+@pytest.mark.sampled(2)
+def test_every_role_of_the_product_is_a_row() -> None:
+    assert set(MATRIX) == {"viewer", "member", "manager", "administrator", "owner"}

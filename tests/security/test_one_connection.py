@@ -14,8 +14,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from spacekey import TokenMiddleware, optional, requires
+from spacekey import TokenMiddleware, auth_of, optional, requires
+from spacekey.domain.secret import Secret
 from spacekey.verifiers import MemoryVerifier
+from support.asgi_calls import bearer, call
 from support.running_app import running
 
 SECONDS_MAX = 120.0
@@ -243,3 +245,31 @@ def test_a_token_in_a_trailer_lets_the_next_request_in_by_no_means(address: tupl
         got = told(talk(address, head + body + asking(None, "2") + asking(BOB, "3", more=LAST)))
         assert got[0] in possible
         assert got[1:] in ([], [(401, ""), (200, "bob 3 0")])
+
+
+# What one credential was let in by, the next one on the same connection is not.
+
+
+LATER = MemoryVerifier()
+READER = LATER.issue("jobs:read")
+OTHER_READER = LATER.issue("jobs:read")
+CREATOR = LATER.issue("jobs:create")
+REVOKED = LATER.issue("jobs:read")
+LATER.refuse(REVOKED)
+RULE = requires("jobs:read")
+
+
+@pytest.mark.parametrize(("later", "status"), [(OTHER_READER, 200), (CREATOR, 403), (REVOKED, 401)])
+async def test_a_rule_that_was_passed_is_asked_again_of_whoever_comes_later(later: Secret, status: int) -> None:
+    async def change(request: Request) -> Response:
+        auth = auth_of(request.scope)
+        assert auth.authorize_cached(RULE)
+        await auth.authenticate_with(later)
+        assert auth.authorize_cached(RULE) == (status == 200)
+        refusal = await auth.authorize(RULE)
+        return PlainTextResponse(request.user.identity) if refusal is None else refusal
+
+    app = Starlette(routes=[Route("/", RULE(change))], middleware=[Middleware(TokenMiddleware, verifier=LATER)])
+    answer = await call(app, "GET", "/", bearer(READER.reveal()))
+    assert answer.status == status
+    assert answer.body == b"key_2" or status != 200

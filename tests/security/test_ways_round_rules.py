@@ -1,11 +1,13 @@
 """Ways round a rule that were found in this package or published about others, each with the app that falls for it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from fastapi import BackgroundTasks, Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.authentication import SimpleUser
+from starlette.background import BackgroundTask
 from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -15,7 +17,10 @@ from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spacekey import TokenMiddleware, protect, public, requires
+from spacekey.domain.authentication import Verdict
 from spacekey.domain.principal import Kind, Principal
+from spacekey.domain.secret import Secret
+from spacekey.middleware.fastapi import RequireScopes, declare_docs
 from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call, start_up
 
@@ -270,3 +275,183 @@ async def test_a_root_path_changes_no_rule() -> None:
     assert (await call(app, "GET", "/api/x", bearer(READER))).status == 403
     assert (await call(app, "GET", "/api/m/")).status == 200
     assert (await call(app, "GET", "/x")).status == 404
+
+
+# What runs after an answer: admitted with its request, asked about no more, and never for a refused one.
+
+
+class Counting(MemoryVerifier):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    async def verify(self, secret: Secret) -> Verdict:
+        """As usual."""
+        self.asked += 1
+        return await super().verify(secret)
+
+
+def starlette_app(verifier: Counting, secret: Secret, ran: list[str]) -> Starlette:
+    """An endpoint whose task sees its token revoked before it does its work."""
+
+    @requires("jobs:read")
+    async def start(request: Request) -> Response:
+        def task() -> None:
+            verifier.refuse(secret)
+            ran.append(f"{request.user.identity} {request.user.is_authenticated} {sorted(request.auth.scopes)}")
+
+        return PlainTextResponse("started", background=BackgroundTask(task))
+
+    return Starlette(routes=[Route("/", start)], middleware=[Middleware(TokenMiddleware, verifier=verifier)])
+
+
+def fastapi_app(verifier: Counting, secret: Secret, ran: list[str]) -> FastAPI:
+    """The same in FastAPI."""
+    app = FastAPI(
+        middleware=[Middleware(TokenMiddleware, verifier=verifier)], openapi_url=None, docs_url=None, redoc_url=None
+    )
+
+    @app.get("/", dependencies=[RequireScopes("jobs:read")])
+    async def start(request: Request, tasks: BackgroundTasks) -> str:
+        async def task() -> None:
+            verifier.refuse(secret)
+            ran.append(f"{request.user.identity} {request.user.is_authenticated} {sorted(request.auth.scopes)}")
+
+        tasks.add_task(task)
+        return "started"
+
+    return app
+
+
+async def test_a_task_runs_as_its_requests_caller_and_nobody_is_asked_again() -> None:
+    for build in (starlette_app, fastapi_app):
+        verifier, ran = Counting(), list[str]()
+        secret = verifier.issue("jobs:read")
+        app = build(verifier, secret, ran)
+        assert (await call(app, "GET", "/", bearer(secret.reveal()))).status == 200
+        assert ran == ["key_1 True ['authenticated', 'jobs:read']"]
+        assert verifier.asked == 1
+        assert (await call(app, "GET", "/", bearer(secret.reveal()))).status == 401
+        assert len(ran) == 1
+
+
+async def test_a_refused_request_starts_no_task() -> None:
+    for build in (starlette_app, fastapi_app):
+        verifier, ran = Counting(), list[str]()
+        app = build(verifier, verifier.issue("jobs:read"), ran)
+        lacking = verifier.issue("jobs:create").reveal()
+        for headers, status in (([], 401), (bearer(lacking), 403), (bearer("x"), 401)):
+            assert (await call(app, "GET", "/", headers)).status == status
+        assert ran == []
+
+
+# FastAPI's ``app.dependency_overrides``, meant for tests: what it takes away, and that TokenMiddleware still asks.
+
+
+ANY_READER = VERIFIER.issue("jobs:read").reveal()
+CREATOR = VERIFIER.issue("jobs:create").reveal()
+RULE = RequireScopes("jobs:read")
+OF_RULE: Any = RULE.dependency
+
+
+async def somebody() -> Principal:
+    """What a test puts in the rule's place."""
+    return Principal("key_0", Kind.SPACE, frozenset({"jobs:read"}))
+
+
+async def current(caller: Annotated[Principal, RULE]) -> Principal:
+    """A dependency with the rule below it."""
+    return caller
+
+
+def routes(app: FastAPI) -> FastAPI:
+    """The rule in each place."""
+
+    @app.get("/listed", dependencies=[RULE])
+    async def listed() -> str:
+        return "SECRET"
+
+    @app.get("/argument")
+    async def argument(caller: Annotated[Principal, RULE]) -> str:
+        return f"SECRET of {caller.id}"
+
+    @app.get("/below")
+    async def below(caller: Annotated[Principal, Depends(current)]) -> str:
+        return f"SECRET of {caller.id}"
+
+    return app
+
+
+PATHS = ("/listed", "/argument", "/below")
+
+
+def guarded() -> FastAPI:
+    app = FastAPI(middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)])
+    declare_docs(app, public)
+    return routes(app)
+
+
+async def test_an_override_does_not_take_the_rule_off_a_route_that_the_middleware_sees() -> None:
+    for overridden in (OF_RULE, current):
+        for early in (True, False):
+            app = guarded()
+            if not early:
+                assert (await call(app, "GET", "/listed", bearer(ANY_READER))).status == 200
+            app.dependency_overrides[overridden] = somebody
+            assert await start_up(app) is None
+            for path in PATHS:
+                statuses = [(await call(app, "GET", path, headers)).status for headers in ([], bearer(CREATOR))]
+                assert statuses == [401, 403], (path, early)
+                assert (await call(app, "GET", path, bearer(ANY_READER))).status == 200
+
+
+async def test_an_override_cannot_declare_a_route_either() -> None:
+    app = FastAPI(middleware=[Middleware(TokenMiddleware, verifier=VERIFIER)])
+    declare_docs(app, public)
+
+    async def nothing() -> None:
+        """Says nothing about who may come in."""
+
+    app.get("/x", dependencies=[Depends(nothing)])(nothing)
+    app.dependency_overrides[nothing] = OF_RULE
+    assert "GET /x" in str(await start_up(app))
+    assert (await call(app, "GET", "/x", bearer(ANY_READER))).status == 403
+
+
+async def test_an_override_with_another_rule_adds_to_the_routes_own() -> None:
+    app = guarded()
+    another: Any = RequireScopes("jobs:create").dependency
+    app.dependency_overrides[OF_RULE] = another
+    both = VERIFIER.issue("jobs:read", "jobs:create").reveal()
+    for path in PATHS:
+        statuses = [(await call(app, "GET", path, bearer(token))).status for token in (ANY_READER, CREATOR, both)]
+        assert statuses == [403, 403, 200], path
+
+
+async def test_without_the_middleware_a_rule_lets_nobody_in_and_an_override_is_its_writers_own_act() -> None:
+    app = routes(FastAPI())
+    for path in PATHS:
+        assert await _failed(app, path)
+    app.dependency_overrides[OF_RULE] = somebody
+    assert (await call(app, "GET", "/argument")).body == b'"SECRET of key_0"'
+
+
+async def test_where_the_middleware_sees_no_route_only_the_dependency_asks_so_an_override_opens_it() -> None:
+    """The whole app was declared public: what is left is the dependency, and that is what was exchanged."""
+    inner = routes(FastAPI())
+
+    async def hiding(scope: Scope, receive: Receive, send: Send) -> None:
+        await inner(scope, receive, send)
+
+    app = TokenMiddleware(public(hiding), VERIFIER)
+    assert [(await call(app, "GET", path)).status for path in PATHS] == [401, 401, 401]
+    inner.dependency_overrides[OF_RULE] = somebody
+    assert [(await call(app, "GET", path)).status for path in PATHS] == [200, 200, 200]
+
+
+async def _failed(app: Any, path: str) -> bool:
+    try:
+        answer = await call(app, "GET", path, bearer(ANY_READER))
+    except Exception as error:  # noqa: BLE001 - whatever it was, nothing was answered
+        return "TokenMiddleware" in str(error)
+    return answer.status == 500

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -21,8 +23,10 @@ from spacekey.domain.page import AuditFilter, page_request
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware.auth.client import SentBy
 from spacekey.middleware.testing import undeclared_routes
+from spacekey.models.engine.store import POSTGRESQL
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.workspaces.lists import audit_list
+from spacekey.server import database_verifier
 from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import packaged_products
 from support.asgi_calls import http_scope
@@ -123,3 +127,25 @@ async def test_a_token_that_expires_while_a_cache_knows_it_is_told_with_who_sent
             AuditFilter(target_id=token_id),
         )
         assert [(one.action, one.ip, one.user_agent) for one in page.rows] == [("token.refused", "127.0.0.1", "curl/8")]
+
+
+# An database verifier that is closed while its store is held up ends all the same, and says what is not written.
+
+
+@pytest.mark.parametrize("database_kind", [POSTGRESQL], indirect=True)
+async def test_closing_is_bounded_as_a_whole_and_tells_what_was_not_written(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each write that meets a lock fails by itself after some seconds; many of them must not add up."""
+    monkeypatch.setattr(database_verifier, "LAST_WRITES_SECONDS", 0.1)
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled", plan="enterprise")
+        verifier = DatabaseVerifier(database_url, packaged_products(), environment="test", clock=server.world.clock)
+        async with server.world.system.store.changing() as session:
+            tokens = [await server.token(workspace.id, "jobs:read") for _ in range(15)]
+            await (await session.connection()).execute(text("LOCK TABLE spacekey_audit_events"))
+            for _, secret in tokens:
+                assert isinstance(await verifier.verify(Secret(secret)), Rejected)
+            async with asyncio.timeout(30):  # one write is given up after 3
+                await verifier.aclose()
+        assert "refusals of 15 tokens are not written" in caplog.text

@@ -2,14 +2,13 @@
 
 # Strawberry's field(directives=…) gives Any, so as a decorator it counts as untyped.
 # mypy: disable-error-code=untyped-decorator
-
 from functools import cache
 from random import Random
 from typing import Any
 
 import pytest
 import strawberry
-from graphql import parse
+from graphql import GraphQLError, get_introspection_query, parse
 from strawberry import relay
 from strawberry.extensions import DisableValidation
 
@@ -25,14 +24,13 @@ from spacekey.middleware.graphql.analysis import (
 from spacekey.middleware.graphql.operations import Conditions, pick_operation
 from support.graphql_library import Person, Query, anonymous, ask, holding, library, ran, refusals
 
-pytestmark = pytest.mark.sampled(3)
-
 SCHEMA = library()
 
 
 DENIED = "INSUFFICIENT_SCOPE"
 
 
+@pytest.mark.sampled(3)
 async def test_anonymous_caller_is_unauthenticated_on_a_ruled_field_and_served_on_a_public_one(how: str) -> None:
     refused = await ask(how, SCHEMA, "{ book { price } }", anonymous())
     assert refused.data is None
@@ -40,11 +38,13 @@ async def test_anonymous_caller_is_unauthenticated_on_a_ruled_field_and_served_o
     assert (await ask(how, SCHEMA, "{ open }", anonymous())).data == {"open": "open"}
 
 
+@pytest.mark.sampled(3)
 async def test_a_caller_with_the_scopes_gets_the_field(how: str) -> None:
     result = await ask(how, SCHEMA, "{ book { price } }", holding("prices:read"))
     assert (result.data, result.errors) == ({"book": {"price": 7}}, None)
 
 
+@pytest.mark.sampled(3)
 async def test_an_empty_list_of_alternatives_is_never_satisfied(how: str) -> None:
     context = holding("a", "b", "c")
     result = await ask(how, SCHEMA, "{ nobody }", context)
@@ -54,6 +54,7 @@ async def test_an_empty_list_of_alternatives_is_never_satisfied(how: str) -> Non
     assert context["ran"] == []
 
 
+@pytest.mark.sampled(3)
 async def test_an_empty_alternative_is_satisfied_by_any_principal_and_by_no_anonymous_caller(how: str) -> None:
     assert (await ask(how, SCHEMA, "{ hello }", holding())).data == {"hello": "hello"}
     assert refusals(await ask(how, SCHEMA, "{ hello }", anonymous())) == [
@@ -61,6 +62,7 @@ async def test_an_empty_alternative_is_satisfied_by_any_principal_and_by_no_anon
     ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("held", "missing"),
     [((), ["a", "c"]), (("c",), ["a"]), (("b",), ["c"]), (("a",), ["c"]), (("a", "c"), None), (("b", "c"), None)],
@@ -74,6 +76,7 @@ async def test_a_refusal_names_the_smallest_set_to_add(held: tuple[str, ...], mi
         assert (result.errors[0].extensions or {})["missingScopes"] == missing
 
 
+@pytest.mark.sampled(3)
 async def test_the_rule_of_a_type_counts_for_the_field_that_returns_it(how: str) -> None:
     context = holding("emails:read")
     result = await ask(how, SCHEMA, "{ person { email } }", context)
@@ -81,6 +84,7 @@ async def test_the_rule_of_a_type_counts_for_the_field_that_returns_it(how: str)
     assert context["ran"] == []
 
 
+@pytest.mark.sampled(3)
 async def test_the_rules_of_an_interface_cannot_be_passed_by_its_type(how: str) -> None:
     for held, coordinate in (((), "Query.desk"), (("owned:read",), "Desk.owner")):
         result = await ask(how, SCHEMA, "{ desk { owner number } }", holding(*held))
@@ -89,6 +93,7 @@ async def test_the_rules_of_an_interface_cannot_be_passed_by_its_type(how: str) 
     assert whole.data == {"desk": {"owner": "the town", "number": 1}}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "selection", ["{ id }", "{ ... { id } }", "{ ... on Thing { id } }", "{ ...F }", "{ ... on Thing { ... { id } } }"]
 )
@@ -106,6 +111,7 @@ async def test_a_field_through_an_interface_is_refused_only_where_the_refused_ty
     assert allowed.data == {"thing": {"id": "p1"}}
 
 
+@pytest.mark.sampled(3)
 async def test_a_member_of_a_union_is_refused_when_it_is_asked_for_by_name(how: str) -> None:
     query = "{ hits { ... on Book { title } ... on Person { name } } }"
     result = await ask(how, SCHEMA, query, holding())
@@ -113,6 +119,7 @@ async def test_a_member_of_a_union_is_refused_when_it_is_asked_for_by_name(how: 
     assert (await ask(how, SCHEMA, "{ hits { ... on Book { title } } }", holding())).errors is None
 
 
+@pytest.mark.sampled(3)
 async def test_a_types_name_is_always_allowed_behind_a_union_an_interface_and_at_the_root(how: str) -> None:
     query = (
         "query($id: String!) { __typename hit(id: $id) { __typename ... on Book { title } }"
@@ -128,6 +135,7 @@ async def test_a_types_name_is_always_allowed_behind_a_union_an_interface_and_at
         }
 
 
+@pytest.mark.sampled(3)
 def test_a_types_name_is_not_an_access() -> None:
     document = parse("{ hit(id: 1) { __typename } thing(id: 1) { __typename ... on Person { __typename } } }")
     everything = Principal(id="key_1", kind=Kind.SPACE, scopes=frozenset({"people:read"}))
@@ -137,6 +145,7 @@ def test_a_types_name_is_not_an_access() -> None:
     assert analyze_operation(SCHEMA.rulebook, operation, {}, everything, 1_000).used_scopes == {"people:read"}
 
 
+@pytest.mark.sampled(3)
 async def test_one_fragment_in_two_contexts_is_judged_in_each(how: str) -> None:
     query = """
         query { book { ...F } thing(id: "p1") { ...F } }
@@ -148,16 +157,19 @@ async def test_one_fragment_in_two_contexts_is_judged_in_each(how: str) -> None:
     assert refusals(result) == [("Person.email", ("thing", "email"), DENIED)]
 
 
+@pytest.mark.sampled(3)
 async def test_a_fragment_that_can_never_apply_asks_for_nothing(how: str) -> None:
     query = '{ hit(id: "b1") { ... on Book { ... on Thing { ... on Book { title } } } } }'
     assert (await ask(how, SCHEMA, query, holding())).errors is None
 
 
+@pytest.mark.sampled(3)
 async def test_the_path_of_a_refusal_has_the_aliases(how: str) -> None:
     result = await ask(how, SCHEMA, "{ first: book { cost: price } }", holding())
     assert refusals(result) == [("Book.price", ("first", "cost"), DENIED)]
 
 
+@pytest.mark.sampled(3)
 async def test_merged_selections_of_one_key_are_judged_together(how: str) -> None:
     query = "{ a: book { title } a: book { cost: price ... on Book { code: isbn } } }"
     assert refusals(await ask(how, SCHEMA, query, holding("prices:read"))) == [("Book.isbn", ("a", "code"), DENIED)]
@@ -166,6 +178,7 @@ async def test_merged_selections_of_one_key_are_judged_together(how: str) -> Non
     }
 
 
+@pytest.mark.sampled(3)
 async def test_each_coordinate_is_one_error_however_often_it_is_asked_for(how: str) -> None:
     query = "{ a: book { price } b: book { x: price y: price related { price isbn } } }"
     assert refusals(await ask(how, SCHEMA, query, holding())) == [
@@ -203,6 +216,7 @@ class Shapes:
         return Circle()
 
 
+@pytest.mark.sampled(3)
 async def test_each_null_is_an_error_also_when_the_next_one_takes_the_whole_answer_away(how: str) -> None:
     scopes = ScopeEnforcement(fail_on_undeclared=False, on_denied="null", principal=lambda context: context["caller"])
     schema = ScopedSchema(Shapes, types=[Circle], scopes=scopes)
@@ -216,6 +230,7 @@ async def test_each_null_is_an_error_also_when_the_next_one_takes_the_whole_answ
     assert (alone.data, refusals(alone)) == (None, [("Circle.area", ("surely", "area"), DENIED)])
 
 
+@pytest.mark.sampled(3)
 async def test_introspection_stays_open_to_anonymous_callers(how: str) -> None:
     query = '{ __schema { queryType { name } } __type(name: "Person") { fields { name } } }'
     result = await ask(how, SCHEMA, query, anonymous())
@@ -225,11 +240,13 @@ async def test_introspection_stays_open_to_anonymous_callers(how: str) -> None:
     assert SCHEMA.introspect()["__schema"]
 
 
+@pytest.mark.sampled(3)
 async def test_arguments_change_nothing(how: str) -> None:
     query = '{ book { a: price(currency: "USD") } }'
     assert [one[0] for one in refusals(await ask(how, SCHEMA, query, holding()))] == ["Book.price"]
 
 
+@pytest.mark.sampled(3)
 async def test_types_that_narrow_an_interfaces_field_are_all_followed(how: str) -> None:
     @strawberry.interface
     class Part:
@@ -307,12 +324,14 @@ RELAY = ScopedSchema(
 )
 
 
+@pytest.mark.sampled(3)
 async def test_a_rule_on_a_connection_field_counts(how: str) -> None:
     query = "{ listed { edges { cursor } } }"
     assert refusals(await ask(how, RELAY, query, holding())) == [("Query.listed", ("listed",), DENIED)]
     assert (await ask(how, RELAY, query, holding("lists:read"))).errors is None
 
 
+@pytest.mark.sampled(3)
 async def test_relay_node_and_connection_are_judged_like_other_fields(how: str) -> None:
     cards = "{ cards(first: 1) { edges { node { id holder } } pageInfo { hasNextPage } } }"
     refused = await ask(how, RELAY, cards, holding())
@@ -342,12 +361,14 @@ def bomb(levels: int, leaf: str) -> str:
     return f"{{ book {{ ...F0 }} }}{spreads} fragment F{levels} on Book {{ {leaf} }}"
 
 
+@pytest.mark.sampled(3)
 def test_a_fragment_bomb_is_walked_once_for_each_fragment() -> None:
     analysis = analyze(bomb(24, "price"))
     assert analysis.steps == 1 + 1 + 2 * 24 + 1
     assert list(analysis.denials) == [("Book", "price")]
 
 
+@pytest.mark.sampled(3)
 async def test_a_fragment_bomb_is_refused_for_what_it_asks_for(how: str) -> None:
     context = holding()
     assert refusals(await ask(how, SCHEMA, bomb(24, "price"), context)) == [
@@ -356,6 +377,7 @@ async def test_a_fragment_bomb_is_refused_for_what_it_asks_for(how: str) -> None
     assert context["ran"] == []
 
 
+@pytest.mark.sampled(3)
 async def test_an_operation_with_too_many_selections_is_not_run(how: str) -> None:
     schema = library(selections_max=10)
     context = holding("prices:read")
@@ -374,6 +396,7 @@ def chain(levels: int) -> str:
     return f"{{ book {{ ...F0 }} }}{links} fragment F{levels} on Book {{ title }}"
 
 
+@pytest.mark.sampled(3)
 async def test_an_operation_nested_too_deeply_through_fragments_is_not_run(how: str) -> None:
     settings = ScopeEnforcement(fail_on_undeclared=False, principal=lambda context: context["caller"])
     schema = ScopedSchema(Query, types=[Person], scopes=settings, extensions=[DisableValidation])
@@ -385,6 +408,7 @@ async def test_an_operation_nested_too_deeply_through_fragments_is_not_run(how: 
     assert context["ran"] == []
 
 
+@pytest.mark.sampled(3)
 def test_fragments_that_spread_themselves_end_the_walk() -> None:
     analysis = analyze(
         "{ book { ...A } } fragment A on Book { ...B price } fragment B on Book { ...A isbn ...Nowhere }"
@@ -392,6 +416,7 @@ def test_fragments_that_spread_themselves_end_the_walk() -> None:
     assert {field for _, field in analysis.denials} == {"price", "isbn"}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("condition", "variables"),
     [
@@ -461,6 +486,7 @@ def analyze_wide(
 HELD = frozenset(f"t{number}:read" for number in range(0, 1_000, 4))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("held", [None, frozenset[str](), HELD], ids=["anonymous", "nothing", "some"])
 @pytest.mark.parametrize("ruled", [False, True])
 @pytest.mark.parametrize("count", [10, 300, 1_000])
@@ -482,6 +508,7 @@ def narrowing(levels: int) -> str:
     return text + f" fragment F{levels} on Node {{ id }}"
 
 
+@pytest.mark.sampled(3)
 def test_fragments_on_very_many_sets_of_types_are_refused_before_they_cost_much() -> None:
     from graphql import GraphQLError
 
@@ -495,6 +522,7 @@ def test_fragments_on_very_many_sets_of_types_are_refused_before_they_cost_much(
     assert STEPS_PER_SELECTION_MAX * selections < 2**FACETS * 12, "or the document would be within the bound"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("selections_max", [1, 100, 255, 257, 400])
 def test_the_bound_of_the_settings_holds_too(selections_max: int) -> None:
     from graphql import GraphQLError
@@ -509,6 +537,7 @@ def test_the_bound_of_the_settings_holds_too(selections_max: int) -> None:
         analyze_wide(schema, document(selections_max + 1), None, selections_max)
 
 
+@pytest.mark.sampled(3)
 def test_the_decision_for_a_set_is_that_for_each_of_its_types() -> None:
     """On random sets of types and callers: a set is decided as its types are one by one."""
     schema = wide(60, ruled=True)
@@ -530,6 +559,7 @@ def test_the_decision_for_a_set_is_that_for_each_of_its_types() -> None:
         assert set(few.denials) <= denied
 
 
+@pytest.mark.sampled(3)
 def test_decisions_that_are_kept_are_those_of_the_same_scopes_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spacekey.middleware.graphql.analysis.DECISIONS_MAX", 5)
     schema = wide(40, ruled=True)
@@ -543,6 +573,7 @@ def test_decisions_that_are_kept_are_those_of_the_same_scopes_and_bounded(monkey
             assert len(schema.rulebook.decisions) <= 5
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.long
 def test_values_beyond_the_denials_that_are_told_are_denied_as_well() -> None:
     """More coordinates are denied than the analysis keeps; the executor decides each value by itself."""
@@ -555,3 +586,173 @@ def test_values_beyond_the_denials_that_are_told_are_denied_as_well() -> None:
     for number in range(1_000):
         rule = checked.verdict.denied_by(f"T{number}", "id")
         assert (rule is None) == (number % 2 == 0 or number == 1)
+
+
+# Which operation of a document is checked, and which of its selections count.
+
+
+CONDITIONS = [
+    ("query { book { title price @skip(if: true) } }", None, True),
+    ("query { book { title price @skip(if: false) } }", None, False),
+    ("query { book { title price @include(if: false) } }", None, True),
+    ("query { book { title price @include(if: true) } }", None, False),
+    ("query { book { title price @include(if: true) @skip(if: true) } }", None, True),
+    ("query($x: Boolean!) { book { title price @skip(if: $x) } }", {"x": True}, True),
+    ("query($x: Boolean!) { book { title price @skip(if: $x) } }", {"x": False}, False),
+    ("query($x: Boolean = true) { book { title price @skip(if: $x) } }", None, True),
+    ("query($x: Boolean = true) { book { title price @skip(if: $x) } }", {"x": False}, False),
+    ("query($x: Boolean = false) { book { title price @include(if: $x) } }", {}, True),
+    ("query($x: Boolean = false) { book { title price @include(if: $x) } }", {"x": True}, False),
+    ("query($x: Boolean = false) { book { title ... @include(if: $x) { price } } }", None, True),
+    ("query($x: Boolean = false) { book { title ...F @include(if: $x) } } fragment F on Book { price }", None, True),
+    ("query($x: Boolean!) { book { title ...F } } fragment F on Book { price @skip(if: $x) }", {"x": True}, True),
+    ("query($x: Boolean!) { book { title ...F } } fragment F on Book { price @skip(if: $x) }", {"x": False}, False),
+]
+
+
+@pytest.mark.parametrize(("query", "variables", "left_out"), CONDITIONS)
+async def test_only_a_definite_boolean_leaves_a_selection_out(
+    how: str, query: str, variables: dict[str, object] | None, left_out: bool
+) -> None:
+    context = holding()
+    result = await ask(how, SCHEMA, query, context, variable_values=variables)
+    if left_out:
+        assert (result.data, result.errors) == ({"book": {"title": "Rain"}}, None)
+    else:
+        assert [one[0] for one in refusals(result)] == ["Book.price"]
+        assert context["ran"] == []
+
+
+@pytest.mark.parametrize("value", ["false", 0, None, [False], {}])
+async def test_a_variable_that_is_no_boolean_opens_nothing(how: str, value: object) -> None:
+    query = "query($x: Boolean!) { book { title price @include(if: $x) } }"
+    context = holding()
+    result = await ask(how, SCHEMA, query, context, variable_values={"x": value})
+    assert result.errors
+    assert context["ran"] == []
+
+
+TWO = "query A { open } query B { book { price } }"
+
+
+async def test_only_the_chosen_operation_is_judged(how: str) -> None:
+    assert (await ask(how, SCHEMA, TWO, holding(), operation_name="A")).data == {"open": "open"}
+    result = await ask(how, SCHEMA, TWO, holding(), operation_name="B")
+    assert [one[0] for one in refusals(result)] == ["Book.price"]
+
+
+async def test_a_protected_field_is_not_reached_through_another_operation_of_the_document(how: str) -> None:
+    context = holding()
+    query = "query A { ...F } query B { ...F book { price } } fragment F on Query { open }"
+    assert (await ask(how, SCHEMA, query, context, operation_name="A")).data == {"open": "open"}
+    assert context["ran"] == []
+
+
+async def test_two_operations_and_no_name_is_an_error(how: str) -> None:
+    context = holding("prices:read")
+    result = await ask(how, SCHEMA, TWO, context)
+    assert result.data is None
+    assert [error.message for error in result.errors or []] == [
+        "Must provide operation name if query contains multiple operations."
+    ]
+    assert context["ran"] == []
+
+
+async def test_fragments_with_variables_of_their_own_are_refused() -> None:
+    document = parse(
+        "{ book { ...F(x: true) } } fragment F($x: Boolean!) on Book { price @skip(if: $x) }",
+        experimental_fragment_arguments=True,
+    )
+    checked = SCHEMA._decider.decide(document, None, {}, holding())
+    assert [error.message for error in checked.verdict.errors] == ["Fragments with variables are not supported."]
+
+
+# Introspection stays open, twice in an operation and as deep as tools ask.
+
+
+USUAL = get_introspection_query()
+
+
+OFTEN = "An operation may ask for __schema and __type at most 2 times."
+
+
+MUCH = "The operation asks for too much of the schema at once. Nest less deeply."
+
+
+async def messages(how: str, query: str, **more: Any) -> list[str]:
+    """The messages of the errors of an operation."""
+    return [error.message for error in (await ask(how, SCHEMA, query, anonymous(), **more)).errors or []]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        USUAL,
+        '{ __schema { types { name } } __type(name: "Book") { fields { name type { name ofType { name } } } } open }',
+        '{ a: __schema { queryType { name } } ...F } fragment F on Query { __type(name: "Book") { name } }',
+        "{ a: __typename b: __typename c: __typename open }",
+        "{ ...F ...F ...F } fragment F on Query { __schema { queryType { name } } }",
+    ],
+)
+async def test_what_tools_ask_is_answered(how: str, query: str) -> None:
+    assert await messages(how, query) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ " + " ".join(f"a{n}: __schema {{ queryType {{ name }} }}" for n in range(3)) + " }",
+        """{ a: __type(name: "A") { name } ... { b: __type(name: "B") { name } ...F } }
+        fragment F on Query { c: __schema { queryType { name } } }""",
+    ],
+)
+async def test_a_third_time_is_refused(how: str, query: str) -> None:
+    assert await messages(how, query) == [OFTEN]
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "fields { type { fields { args { type { fields { name } } } } } }",
+        "possibleTypes { fields { type { possibleTypes { fields { args { type { fields { name } } } } } } } }",
+        "...F",
+    ],
+)
+def test_what_nests_deeper_than_tools_ask_is_refused(inner: str) -> None:
+    """Also where validation, which has a bound on depth of its own, was turned off."""
+    nested = "fields { type { fields { args { type { fields { name } } } } } }"
+    fragment = f" fragment F on __Type {{ {nested} ofType {{ {nested} }} }}" if "F" in inner else ""
+    operation = pick_operation(parse(f"{{ __schema {{ types {{ {inner} }} }} }}{fragment}"), None)
+    with pytest.raises(GraphQLError, match=MUCH):
+        analyze_operation(SCHEMA.rulebook, operation, {}, None, 1_000)
+
+
+def test_a_cycle_of_fragments_ends() -> None:
+    document = "{ __schema { ...F } } fragment F on __Schema { queryType { name } ...F ...Nowhere }"
+    assert analyze_operation(SCHEMA.rulebook, pick_operation(parse(document), None), {}, None, 1_000).denials == {}
+
+
+def test_a_chain_of_fragments_too_long_to_follow_is_refused() -> None:
+    links = " ".join(f"fragment F{n} on __Type {{ ofType {{ ...F{n + 1} }} }}" for n in range(150))
+    operation = pick_operation(parse(f'{{ __type(name: "A") {{ ...F0 }} }} {links}'), None)
+    with pytest.raises(GraphQLError, match="nested too deeply"):
+        analyze_operation(SCHEMA.rulebook, operation, {}, None, 1_000)
+
+
+async def test_what_is_left_out_is_not_counted(how: str) -> None:
+    query = (
+        "query($x: Boolean!) { "
+        + " ".join(f"a{n}: __schema @include(if: $x) {{ queryType {{ name }} }}" for n in range(3))
+        + " open }"
+    )
+    assert await messages(how, query, variable_values={"x": False}) == []
+    assert await messages(how, query, variable_values={"x": True}) == [OFTEN]
+
+
+async def test_the_usual_question_may_be_asked_twice_and_not_more(how: str) -> None:
+    body = USUAL[USUAL.index("{") + 1 : USUAL.index("fragment FullType")].rstrip().removesuffix("}")
+    rest = USUAL[USUAL.index("fragment FullType") :]
+    again = body.replace("__schema", "again: __schema", 1)
+    assert await messages(how, f"{{ {body} {again} }} {rest}") == []
+    more = body.replace("__schema {", "again: __schema { more: types { fields { args { ...InputValue } } }", 1)
+    assert await messages(how, f"{{ {body} {more} }} {rest}") == [MUCH]

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -34,11 +35,10 @@ from spacekey.resolvers.workspaces.lists import invitation_lists, member_list
 from spacekey.resolvers.workspaces.roles import set_role
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.patience import together
+from support.schema import spacekey_schema
 from support.snapshot import snapshot
 from support.statements import counting
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
-
-pytestmark = pytest.mark.sampled(2)
 
 FIRST = "nine yellow umbrellas outside"
 
@@ -61,6 +61,7 @@ async def accept(world: World, code: str) -> Joined:
     return await accept_invitation(world.system, FACTS, None, code=code, password=FIRST)
 
 
+@pytest.mark.sampled(2)
 async def test_those_that_wait_are_listed_newest_first_with_who_asked(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
@@ -76,6 +77,7 @@ async def test_those_that_wait_are_listed_newest_first_with_who_asked(store: Sto
     }
 
 
+@pytest.mark.sampled(2)
 async def test_accepted_replaced_and_expired_ones_are_not_listed(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
@@ -91,6 +93,7 @@ async def test_accepted_replaced_and_expired_ones_are_not_listed(store: Store) -
     assert await listed(world, OPERATOR, workspace) == []
 
 
+@pytest.mark.sampled(2)
 async def test_who_was_added_at_once_waits_no_more(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
@@ -102,6 +105,7 @@ async def test_who_was_added_at_once_waits_no_more(store: Store) -> None:
         await accept(world, code)
 
 
+@pytest.mark.sampled(2)
 async def test_a_withdrawn_code_is_good_for_nothing(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
@@ -118,6 +122,7 @@ async def test_a_withdrawn_code_is_good_for_nothing(store: Store) -> None:
         await withdraw_invitation(world.system, owner, waiting["b@example.com"])
 
 
+@pytest.mark.sampled(2)
 async def test_who_may_not_write_members_withdraws_nothing(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
@@ -134,6 +139,7 @@ async def test_who_may_not_write_members_withdraws_nothing(store: Store) -> None
     assert (await accept(world, code)).user.email == "boss@example.com"
 
 
+@pytest.mark.sampled(2)
 async def test_of_accepting_and_withdrawing_at_once_one_happens(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
@@ -236,6 +242,7 @@ TOKENS_ENDINGS: dict[str, Ending] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("signed_in", [True, False])
 @pytest.mark.parametrize(
     ("by", "ending"), [*(("member", one) for one in MEMBERS_ENDINGS), *(("token", one) for one in TOKENS_ENDINGS)]
@@ -269,6 +276,7 @@ async def test_an_invitation_ends_with_its_makers_authority_and_nothing_is_hashe
         assert (await accept(world, operators)).workspace_id == workspace.id
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("over", ["used", "expired"])
 async def test_a_code_that_is_used_or_expired_is_refused_before_anything_is_hashed(store: Store, over: str) -> None:
     world = make_world(store)
@@ -285,6 +293,7 @@ async def test_a_code_that_is_used_or_expired_is_refused_before_anything_is_hash
     assert hashing.hashed == 0
 
 
+@pytest.mark.sampled(2)
 async def test_of_accepting_and_ending_the_maker_at_once_one_comes_first(store: Store) -> None:
     """A member never appears after the change that takes the maker's authority away was answered."""
     world = make_world(store)
@@ -314,6 +323,7 @@ async def members(world: World, workspace: Workspace) -> int:
     return len((await member_list(world.system, OPERATOR, workspace.id, PageRequest(100))).rows)
 
 
+@pytest.mark.sampled(2)
 async def test_only_who_may_withdraw_an_invitation_replaces_it(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
@@ -327,6 +337,7 @@ async def test_only_who_may_withdraw_an_invitation_replaces_it(store: Store) -> 
     assert await invited(world, workspace, "boss@example.com", "viewer", by=administrator)
 
 
+@pytest.mark.sampled(2)
 async def test_making_replacing_and_withdrawing_touch_no_account(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
@@ -346,6 +357,7 @@ async def test_making_replacing_and_withdrawing_touch_no_account(store: Store) -
     assert await accounts() == before
 
 
+@pytest.mark.sampled(2)
 async def test_inviting_tells_nothing_about_an_address(store: Store) -> None:
     """The same statements, the same answer, whether an account has proven it, claims it, or neither."""
     world = make_world(store)
@@ -366,6 +378,7 @@ async def test_inviting_tells_nothing_about_an_address(store: Store) -> None:
     assert asked[0] == asked[1] == asked[2]
 
 
+@pytest.mark.sampled(2)
 async def test_acceptance_by_a_member_who_is_signed_in_gives_membership_and_nothing_else(store: Store) -> None:
     """The presenter's account is the one that joins, whatever address the code was made for."""
     world = make_world(store)
@@ -385,6 +398,7 @@ async def test_acceptance_by_a_member_who_is_signed_in_gives_membership_and_noth
     assert [(one.workspace_id, one.role) for one in gained] == [(workspace.id, "manager")]
 
 
+@pytest.mark.sampled(2)
 async def test_acceptance_by_a_stranger_makes_a_new_account_and_touches_no_other(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
@@ -400,6 +414,7 @@ async def test_acceptance_by_a_stranger_makes_a_new_account_and_touches_no_other
     assert (await sign_in(world.system, FACTS, email=known.name, password=PASSWORD)).user.id == known.id
 
 
+@pytest.mark.sampled(2)
 async def test_a_member_who_accepts_again_keeps_the_role_and_the_code_stays_good(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
@@ -414,6 +429,7 @@ async def test_a_member_who_accepts_again_keeps_the_role_and_the_code_stays_good
     assert (await accept(world, code)).workspace_id == workspace.id
 
 
+@pytest.mark.sampled(2)
 async def test_a_password_beside_a_session_and_none_without_one_are_refused(store: Store) -> None:
     world = make_world(store)
     workspace, presenter = await world.workspace("teamspace"), await world.user("presenter@example.com")
@@ -425,6 +441,7 @@ async def test_a_password_beside_a_session_and_none_without_one_are_refused(stor
     assert (await accept(world, code)).user.email == "new@example.com"
 
 
+@pytest.mark.sampled(2)
 async def test_two_that_accept_one_code_at_once_are_one_member(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
@@ -438,6 +455,7 @@ async def test_two_that_accept_one_code_at_once_are_one_member(store: Store) -> 
     assert await members(world, workspace) == 3
 
 
+@pytest.mark.sampled(2)
 async def test_two_workspaces_codes_for_one_address_accepted_at_once_make_two_accounts(store: Store) -> None:
     world = make_world(store)
     codes = [await invited(world, await world.workspace("teamspace"), "new@example.com") for _ in range(2)]
@@ -446,6 +464,7 @@ async def test_two_workspaces_codes_for_one_address_accepted_at_once_make_two_ac
     assert sorted(str(one.user.sign_in_name) for one in joined) == ["None", "new@example.com"]
 
 
+@pytest.mark.sampled(2)
 async def test_acceptances_are_counted_by_network_and_those_that_succeed_cost_little(store: Store) -> None:
     world = make_world(store)
     workspace = await world.workspace("teamspace")
@@ -464,6 +483,7 @@ async def test_acceptances_are_counted_by_network_and_those_that_succeed_cost_li
     assert (await accept_invitation(world.system, elsewhere, None, code=good, password=FIRST)).user
 
 
+@pytest.mark.sampled(2)
 async def test_a_weak_password_is_counted_too(store: Store) -> None:
     world = make_world(store)
     code = await invited(world, await world.workspace("teamspace"), "new@example.com")
@@ -475,6 +495,7 @@ async def test_a_weak_password_is_counted_too(store: Store) -> None:
     assert answers == [InvalidInput] * 10 + [TooManyAttempts] * 2
 
 
+@pytest.mark.sampled(2)
 async def test_a_workspace_has_a_bound_on_invitations_that_wait(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invitations, "PENDING_MAX", 3)
     world = make_world(store)
@@ -487,6 +508,7 @@ async def test_a_workspace_has_a_bound_on_invitations_that_wait(store: Store, mo
     await invited(world, workspace, "more@example.com")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["", "a\x1b[31mb", "x" * 201, "\u200b"])
 async def test_the_name_of_an_invited_person_is_checked(store: Store, name: str) -> None:
     world = make_world(store)
@@ -509,6 +531,7 @@ class Meanwhile(Passwords):
         return await super().hash(password, turn)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("by", ["what ends it", "what makes it void"])
 async def test_what_ends_an_invitation_while_the_password_is_hashed_is_seen(store: Store, by: str) -> None:
     """It was good when it was looked at; it is looked at again in the transaction that makes the account."""
@@ -534,3 +557,59 @@ async def test_what_ends_an_invitation_while_the_password_is_hashed_is_seen(stor
         await accept_invitation(world.system, FACTS, None, code=code, password=FIRST)
     assert before
     assert await snapshot(store) == before
+
+
+# Invitations, and a plan or policy that takes from their makers what it took to make them.
+
+
+SCHEMA = spacekey_schema()
+ACCEPT = """mutation ($code: String!, $password: String!) {
+  acceptInvitation(input: {code: $code, password: $password}) { __typename ... on UserError { message } }
+}"""
+REFUSED = "There is no such invitation, or you have no access to it."
+POLICY = (WorkspaceChanges(scopes_allowed=("documents:read",)), WorkspaceChanges(scopes_allowed=None))
+PLAN = (WorkspaceChanges(plan="free"), WorkspaceChanges(plan="paid"))
+
+
+@pytest.mark.parametrize("signed_in", [True, False])
+@pytest.mark.parametrize("by", ["token", "member"])
+@pytest.mark.parametrize(
+    ("product", "plan", "inviter", "role", "changes"),
+    [
+        ("teamspace", "business", "administrator", "manager", POLICY),
+        ("guard", "paid", "members:write", "member", PLAN),
+    ],
+)
+async def test_acceptance_is_refused_in_words_while_the_inviting_token_is_cut_and_members_go_on(
+    store: Store, product: str, plan: str, inviter: str, role: str, changes: Any, by: str, signed_in: bool
+) -> None:
+    world = make_world(store)
+    workspace = await world.workspace(product, plan=plan)
+    owner = await world.member(workspace, "owner")
+    maker: Caller = owner
+    if by == "token":
+        grants = (inviter,) if product == "teamspace" else ("members:write", "members:read", *_of_role(world, role))
+        made = await create_token(world.system, OPERATOR, NewToken(workspace.id, "t", grants))
+        maker = TokenCaller(made.view.token.id, "t", workspace.id, FACTS)
+    invited = await add_member(world.system, maker, workspace.id, email="new@example.com", role=role)
+    assert isinstance(invited, Invited)
+    code = invited.invitation.reveal()
+    stranger = await world.user("stranger@example.com") if signed_in else None
+    password = None if signed_in else PASSWORD
+    cut, given_back = changes
+    await update_workspace(world.system, OPERATOR, workspace.id, cut)
+    if by == "token":
+        before = await snapshot(store)
+        with pytest.raises(NotFound) as refused:
+            await accept_invitation(world.system, FACTS, stranger, code=code, password=password)
+        assert str(refused.value) == REFUSED
+        answer = await world.ask(SCHEMA, ACCEPT, variables={"code": code, "password": PASSWORD})
+        assert answer["data"]["acceptInvitation"] == {"__typename": "NotFound", "message": REFUSED}
+        assert await snapshot(store) == before
+        await update_workspace(world.system, OPERATOR, workspace.id, given_back)
+    joined = await accept_invitation(world.system, FACTS, stranger, code=code, password=password)
+    assert joined.workspace_id == workspace.id
+
+
+def _of_role(world: Any, role: str) -> tuple[str, ...]:
+    return tuple(world.system.products["guard"].roles[role].grants)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given
@@ -17,8 +21,6 @@ from rich.cells import cell_len
 from spacekey.server.cli._table import LEAST_WIDTHS, fitted, layout, wrapped
 from support.cli import Cli, command_tree
 from support.databases import sqlite_database
-
-pytestmark = pytest.mark.sampled(3)
 
 WIDE_NAME = "東京の長い名前のワークスペース👩🏽‍🚀" * 4
 LONG_NAME = "A name that is as long as names of products and teams tend to become once in use"
@@ -84,11 +86,13 @@ def commands() -> Iterator[Command]:
             yield Command(f"{group} {name}", frozenset(opt for one in leaf.params for opt in one.opts))
 
 
+@pytest.mark.sampled(3)
 def test_every_list_has_wide_and_is_tried_here() -> None:
     assert {one.words for one in commands() if "--wide" in one.options} == set(LISTS)
     assert {one.words for one in commands() if "--limit" in one.options} <= set(LISTS)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
 @pytest.mark.parametrize("words", LISTS)
 def test_no_line_is_longer_than_the_terminal_and_no_id_is_broken(named: dict[str, str], words: str, width: int) -> None:
@@ -102,6 +106,7 @@ def test_no_line_is_longer_than_the_terminal_and_no_id_is_broken(named: dict[str
     assert set(PREFIX.findall(printed)) <= known_prefixes
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("words", ["token list", "user list", "space list", "member list", "workspace list"])
 def test_the_ids_of_all_rows_stand_in_a_narrow_table(named: dict[str, str], words: str) -> None:
     rows = Cli(named).lines(*words.split(), *LISTS[words])
@@ -111,6 +116,7 @@ def test_the_ids_of_all_rows_stand_in_a_narrow_table(named: dict[str, str], word
         assert row.get("prefix", "") in printed
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("flags", [[], ["--wide"]])
 @pytest.mark.parametrize("words", sorted(set(LISTS) - {"product show"}))
 def test_without_a_terminal_and_with_wide_nothing_is_cut(named: dict[str, str], words: str, flags: list[str]) -> None:
@@ -124,11 +130,13 @@ def test_without_a_terminal_and_with_wide_nothing_is_cut(named: dict[str, str], 
             assert scope in result.stdout
 
 
+@pytest.mark.sampled(3)
 def test_what_is_left_out_is_said(named: dict[str, str]) -> None:
     result = Cli({**named, "COLUMNS": "80"})("token", "list", "-w", "emit-demo")
     assert "Left out at this width: grants, last used, expires. --wide shows everything." in result.stderr
 
 
+@pytest.mark.sampled(3)
 def test_an_id_stays_whole_where_one_token_is_shown(named: dict[str, str]) -> None:
     token = Cli(named).lines("token", "list", "-w", "emit-demo")[0]
     printed = Cli({**named, "COLUMNS": "60"})("token", "show", token["id"]).stdout
@@ -136,6 +144,7 @@ def test_an_id_stays_whole_where_one_token_is_shown(named: dict[str, str]) -> No
         assert any(line.endswith(value) for line in printed.splitlines())
 
 
+@pytest.mark.sampled(3)
 def test_findings_are_whole_at_any_width(named: dict[str, str]) -> None:
     wrong = {**named, "SPACEKEY_PRODUCTS": "/nowhere.toml"}
     lines = Cli({**wrong, "COLUMNS": "80"})("check", code=1).stdout.splitlines()
@@ -144,6 +153,7 @@ def test_findings_are_whole_at_any_width(named: dict[str, str]) -> None:
     assert " ".join(lines).split() == whole.split()
 
 
+@pytest.mark.sampled(3)
 def test_lists_are_one_json_array_and_json_lines_one_object_a_line(named: dict[str, str]) -> None:
     cli = Cli(named)
     for words, args in LISTS.items():
@@ -159,11 +169,13 @@ def test_lists_are_one_json_array_and_json_lines_one_object_a_line(named: dict[s
 TEXTS = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=60)
 
 
+@pytest.mark.sampled(3)
 @given(TEXTS, st.integers(min_value=5, max_value=40))
 def test_a_cell_is_as_wide_as_its_column(text: str, width: int) -> None:
     assert cell_len(fitted(text, width)) == width
 
 
+@pytest.mark.sampled(3)
 @given(st.lists(TEXTS, max_size=8).map(" ".join), st.integers(min_value=1, max_value=40))
 def test_wrapping_breaks_no_word_and_loses_none(text: str, width: int) -> None:
     lines = list(wrapped(text, width))
@@ -171,6 +183,7 @@ def test_wrapping_breaks_no_word_and_loses_none(text: str, width: int) -> None:
     assert [line for line in lines if cell_len(line) > width and " " in line.strip()] == []
 
 
+@pytest.mark.sampled(3)
 @given(
     st.dictionaries(st.sampled_from([*LEAST_WIDTHS, "id", "prefix", "status"]), st.integers(1, 120), min_size=1),
     st.integers(min_value=20, max_value=200),
@@ -184,3 +197,145 @@ def test_columns_fit_or_are_left_out_in_order(natural: dict[str, int], width: in
     assert taken <= width or (len(fits.widths) == 1 and drop == list(fits.left_out))
     for name, wide in fits.widths.items():
         assert natural[name] >= wide >= min(natural[name], LEAST_WIDTHS.get(name, natural[name]))
+
+
+# Commands in a locale that has no character beyond ASCII: they say everything, and JSON stays JSON.
+
+
+NAME = "Émile’s “büro” → 東京 …"
+LOCALES = {
+    "posix": {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""},
+    "latin-1": {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"},
+    "utf-8": {"LC_ALL": "C.UTF-8"},
+}
+
+EXPORT = ("audit", "export", "-w", "emit-demo")
+LISTING = ("token", "list", "-w", "emit-demo", "--json")
+SHOWING: list[tuple[str, ...]] = [
+    ("token", "list", "-w", "emit-demo"),
+    LISTING,
+    ("workspace", "list"),
+    ("space", "list", "-w", "emit-demo"),
+    ("audit", "list", "-w", "emit-demo"),
+    ("product", "show", "emit"),
+    ("check",),
+    ("token", "show", NAME),
+    ("--help",),
+    ("token", "create", "--help"),
+    ("token", "list", "--help"),
+    ("user", "--help"),
+]
+
+
+@pytest.fixture(scope="module")
+def database(demo_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo with names that no eight-bit encoding holds, to be copied."""
+    file = tmp_path_factory.mktemp("encoding") / "names.db"
+    shutil.copyfile(demo_template, file)
+    cli = Cli({"SPACEKEY_DATABASE_URL": f"sqlite:///{file}"})
+    cli("space", "create", "buero", "-w", "emit-demo", "--name", NAME)
+    cli("token", "create", NAME, "-w", "emit-demo", "--space", "buero", "-g", "jobs:read")
+    return file
+
+
+NEXT = "--next--"
+PROGRAM = f"""
+import json, os, sys, tempfile
+from spacekey.server.cli import main
+
+given, done = sys.argv[1:], []
+while given:
+    end = given.index({NEXT!r})
+    sys.argv[1:], given = given[:end], given[end + 1 :]
+    kept = [os.dup(number) for number in (1, 2)]
+    written = [tempfile.TemporaryFile() for _ in kept]
+    for number, file in enumerate(written, 1):
+        os.dup2(file.fileno(), number)
+    code = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for number, was in enumerate(kept, 1):
+        os.dup2(was, number)
+        os.close(was)
+    texts = []
+    for file in written:
+        file.seek(0)
+        texts.append(file.read().hex())
+    done.append([code or 0, *texts])
+sys.stdout.write(json.dumps(done))
+"""
+"""Runs one command after the other in one process, each on file descriptors of its own; prints how each ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended, and the bytes that it wrote."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+Ran: TypeAlias = dict[str, dict[tuple[str, ...], Done]]
+"""Locale → command → how it ended."""
+
+
+def creating(locale: str) -> tuple[str, ...]:
+    return ("space", "create", f"made-in-{locale}", "-w", "emit-demo", "--name", NAME, "--json")
+
+
+@pytest.fixture(scope="module")
+def ran(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Each locale's commands, as they ended in a process that was started with this locale, on a copy of its own."""
+    folder = tmp_path_factory.mktemp("locales")
+    return {
+        locale: run(sqlite_database(folder, database), locale, [EXPORT, *SHOWING, creating(locale)])
+        for locale in LOCALES
+    }
+
+
+def run(database: str, locale: str, commands: list[tuple[str, ...]]) -> dict[tuple[str, ...], Done]:
+    """The program itself, with arguments in UTF-8 as a shell passes them on."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("SPACEKEY_", "LC_"))}
+    for name in ("PYTHONUTF8", "PYTHONIOENCODING", "PYTHONCOERCECLOCALE"):
+        env.pop(name, None)
+    arguments = [os.fsencode(word) for command in commands for word in (*command, NEXT)]
+    settings = {"SPACEKEY_DATABASE_URL": database, **LOCALES[locale]}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], env={**env, **settings}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    ended = [Done(code, *map(bytes.fromhex, texts)) for code, *texts in json.loads(done.stdout)]
+    return dict(zip(commands, ended, strict=True))
+
+
+@pytest.mark.parametrize("arguments", SHOWING, ids=" ".join)
+def test_no_command_ends_in_a_traceback(ran: Ran, arguments: tuple[str, ...]) -> None:
+    done = ran["posix"][arguments]
+    assert b"Traceback" not in done.stderr, done.stderr
+    assert done.returncode == (2 if NAME in arguments else 0), done.stderr
+    assert done.stdout.isascii()
+    assert done.stderr.isascii()
+
+
+@pytest.mark.parametrize("locale", sorted(LOCALES))
+def test_json_is_json_in_every_locale(ran: Ran, locale: str) -> None:
+    assert NAME in [one["name"] for one in json.loads(ran[locale][LISTING].stdout)]
+
+
+def test_an_exported_log_is_the_same_in_every_locale(ran: Ran) -> None:
+    exports = [ran[locale][EXPORT].stdout for locale in sorted(LOCALES)]
+    events = [[json.loads(line) for line in one.splitlines()] for one in exports]
+    assert events[0] == events[1] == events[2]
+    assert any(NAME in json.dumps(one, ensure_ascii=False) for one in events[0])
+
+
+@pytest.mark.parametrize("locale", sorted(LOCALES))
+def test_arguments_are_read_as_utf_8(ran: Ran, locale: str) -> None:
+    done = ran[locale][creating(locale)]
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["name"] == NAME

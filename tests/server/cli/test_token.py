@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -200,3 +201,194 @@ def test_nothing_is_taken_away_without_yes_where_nobody_can_be_asked(filled: Cli
 def test_an_id_stays_in_one_piece_in_a_narrow_terminal(filled: Cli) -> None:
     token = filled.one("token", "create", "A rather long name", "-w", "guard-demo", "-g", "sessions:read")["id"]
     assert token in Cli({**filled.settings, "COLUMNS": "80"})("token", "list", "-w", "guard-demo").stdout
+
+
+# ``spacekey token edit`` and ``spacekey workspace policy``: what is left out stays as it is.
+
+
+POLICY = ("expiry_required", "max_lifetime_seconds", "default_lifetime_seconds", "scopes_allowed")
+
+
+def test_a_tokens_fields_are_edited_one_by_one(filled: Cli) -> None:
+    made = filled.one("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read", "--description", "Old")
+    token, left_out = made["id"], {"secret", "effective_at"}
+
+    def edited(*args: str) -> dict[str, object]:
+        before = filled.one("token", "show", token)
+        after = {
+            key: value
+            for key, value in filled.one("token", "edit", token, *args, "--yes").items()
+            if key not in left_out
+        }
+        assert after == filled.one("token", "show", token)
+        return {key: after[key] for key in after if after[key] != before[key]}
+
+    assert edited("--name", "Two") == {"name": "Two"}
+    assert edited("--description", "New") == {"description": "New"}
+    assert edited("--description", "") == {"description": None}
+    assert edited("-g", "resources:read", "-g", "sessions:write") == {
+        "grants": ["resources:read", "sessions:write"],
+        "scopes": ["resources:read", "sessions:write"],
+    }
+    [(field, moment)] = edited("--expires", "30d").items()
+    left = datetime.fromisoformat(str(moment)) - datetime.now(UTC)
+    assert (field, timedelta(days=29, hours=23) < left <= timedelta(days=30)) == ("expires_at", True)
+    assert edited("--expires", "never") == {"expires_at": None}
+
+
+def test_a_tokens_role_is_edited_as_its_scope(filled: Cli) -> None:
+    token = filled.one("token", "create", "CI", "-w", "teamspace-demo", "-g", "viewer")["id"]
+    assert filled.one("token", "edit", token, "-g", "member", "--yes")["role"] == "member"
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        ([], 2, "--grant, --expires, --external-id or --metadata"),
+        (["--name", ""], 2, "spacekey: --name: Must not be empty."),
+        (["-g", "sessions:raed"], 2, "spacekey: --grant: Unknown scope 'sessions:raed'. Did you mean 'sessions:read'"),
+        (["--expires", "soon"], 2, "spacekey: --expires: Write 90d"),
+        (["--expires", "2020-01-01T00:00:00Z"], 2, "spacekey: --expires: Must be in the future."),
+        (["--name", "Two", "-g", "nothing"], 2, "spacekey: --grant: "),
+    ],
+)
+def test_a_refused_edit_changes_nothing(filled: Cli, args: list[str], code: int, said: str) -> None:
+    token = filled.one("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read")["id"]
+    before = filled.one("token", "show", token)
+    assert said in filled.error("token", "edit", token, *args, code=code)
+    assert filled.one("token", "show", token) == before
+
+
+def test_a_revoked_token_cannot_be_edited(filled: Cli) -> None:
+    token = filled.one("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read")["id"]
+    filled("token", "revoke", token, "--yes")
+    assert "revoked" in filled.error("token", "edit", token, "--name", "Two")
+
+
+def test_a_workspaces_policy_is_edited_one_by_one(filled: Cli) -> None:
+    def policy(*args: str) -> dict[str, object]:
+        before = filled.one("workspace", "show", "guard-demo")
+        after = filled.one("workspace", "edit", "guard-demo", *args, "--yes")
+        assert {key: after[key] for key in before} == filled.one("workspace", "show", "guard-demo")
+        return {key: after[key] for key in POLICY if after[key] != before[key]}
+
+    assert policy("--lifetime-max", "90d") == {"max_lifetime_seconds": 90 * 86_400}
+    assert policy("--lifetime-default", "12h") == {"default_lifetime_seconds": 43_200}
+    assert policy("--expiry-required") == {"expiry_required": True}
+    assert policy("--allow", "sessions:read") == {"scopes_allowed": ["sessions:read"]}
+    assert policy("--lifetime-max", "none", "--lifetime-default", "none") == {
+        "max_lifetime_seconds": None,
+        "default_lifetime_seconds": None,
+    }
+    assert policy("--expiry-optional", "--allow-all") == {"expiry_required": False, "scopes_allowed": None}
+
+
+def test_a_policy_holds_for_the_next_token(filled: Cli) -> None:
+    filled(
+        "workspace",
+        "edit",
+        "guard-demo",
+        "--expiry-required",
+        "--lifetime-max",
+        "1d",
+        "--allow",
+        "sessions:read",
+        "--yes",
+    )
+    said = filled.error("token", "create", "One", "-w", "guard-demo", "-g", "sessions:read", "--expires", "2d", code=2)
+    assert "--expires: Must be within" in said
+    assert "policy does not allow" in filled.error(
+        "token", "create", "One", "-w", "guard-demo", "-g", "resources:read", code=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        ([], 2, "--lifetime-max, --lifetime-default, --expiry-required"),
+        (["--allow", "sessions:read", "--allow-all"], 2, "--allow or --allow-all"),
+        (["--lifetime-max", "0d"], 2, "spacekey: --lifetime-max: Write 90d, 2w, 1y, 12h, 30min or none."),
+        (["--lifetime-default", "soon"], 2, "spacekey: --lifetime-default: Write 90d"),
+        (["--lifetime-max", "99999d"], 2, "spacekey: --lifetime-max: "),
+        (["--lifetime-max", "1h", "--lifetime-default", "2h"], 2, "spacekey: --lifetime-default: Must not be longer"),
+        (
+            ["--allow", "sessions:raed"],
+            2,
+            "spacekey: --allow: Unknown scope 'sessions:raed'. Did you mean 'sessions:read'",
+        ),
+    ],
+)
+def test_a_refused_policy_changes_nothing(filled: Cli, args: list[str], code: int, said: str) -> None:
+    before = filled.lines("workspace", "list")
+    assert said in filled.error("workspace", "edit", "guard-demo", *args, code=code)
+    assert filled.lines("workspace", "list") == before
+
+
+# ``spacekey token inactive`` on a terminal and for machines.
+
+
+def _age(cli: Cli, days: int, name: str, *, used_days_ago: int | None = None) -> None:
+    """Make a token older than it is: nothing else can, for the command line reads the machine's clock."""
+    moment = "strftime('%Y-%m-%d %H:%M:%f000', 'now', ?)"
+    used = None if used_days_ago is None else f"-{used_days_ago} days"
+    with sqlite3.connect(cli.settings["SPACEKEY_DATABASE_URL"].partition("///")[2]) as connection:
+        connection.execute(
+            f"UPDATE spacekey_tokens SET created_at = {moment}, last_used_at = {moment} WHERE name = ?",
+            (f"-{days} days", used, name),
+        )
+    connection.close()
+
+
+def test_unused_tokens_come_first_then_unused_scopes_and_old_secrets_are_counted(filled: Cli) -> None:
+    for name in ("Never", "Once", "Often", "Young"):
+        filled("token", "create", name, "-w", "guard-demo", "-g", "sessions:read")
+    _age(filled, 200, "Never")
+    _age(filled, 120, "Once", used_days_ago=100)
+    _age(filled, 95, "Often", used_days_ago=1)
+
+    found = filled.lines("token", "inactive", "-w", "guard-demo")
+    assert [(one["name"], one["finding"], one["unused_scopes"], one["age_days"]) for one in found] == [
+        ("Never", "never used", ["sessions:read"], 200),
+        ("Once", "not used", ["sessions:read"], 120),
+        ("Often", "scopes not used", ["sessions:read"], 95),
+    ]
+    assert [one["name"] for one in filled.lines("token", "inactive", "-w", "guard-demo", "--days", "150")] == ["Never"]
+    shown = Cli({**filled.settings, "COLUMNS": "200"})("token", "inactive", "-w", "guard-demo")
+    assert "never used" in shown.stdout
+    assert "3 active tokens are 90 days old or more" in shown.stderr
+
+
+def test_where_nothing_is_to_be_done_it_says_so(filled: Cli) -> None:
+    told = filled("token", "inactive", "-w", "guard-demo")
+    assert (told.stdout, told.stderr) == ("", "There are none.\n")
+
+
+def test_a_wrong_number_of_days_is_refused(filled: Cli) -> None:
+    assert "--days: Give 0 to" in filled.error("token", "inactive", "-w", "guard-demo", "--days", "-1", code=2)
+
+
+# External ids and metadata on the command line.
+
+
+def test_commands_write_show_list_and_clear_them(cli: Cli) -> None:
+    made = cli.one("workspace", "create", "acme", "--product", "spooled", "--external-id", "tenant-42")
+    assert made["external_id"] == "tenant-42"
+    cli.one("space", "create", "main", "-w", "acme", "--external-id", "project-1")
+    assert [one["slug"] for one in cli.lines("workspace", "list", "--external-id", "tenant-42")] == ["acme"]
+    assert cli.lines("workspace", "list", "--external-id", "tenant-43") == []
+    assert [one["slug"] for one in cli.lines("space", "list", "-w", "acme", "--external-id", "project-1")] == ["main"]
+    grants = ("-w", "acme", "-g", "jobs:read")
+    token = cli.one("token", "create", "CI", *grants, "--external-id", "user-7", "--metadata", '{"a": [1]}')
+    cli.one("token", "create", "other", *grants)
+    assert (token["external_id"], token["metadata"]) == ("user-7", {"a": [1]})
+    assert [one["id"] for one in cli.lines("token", "list", "--external-id", "user-7")] == [token["id"]]
+    assert cli.one("token", "count", "-w", "acme", "--external-id", "user-7")["count"] == 1
+    assert cli.one("token", "count", "-w", "acme", "--imported")["count"] == 0
+    edited = cli.one("token", "edit", token["id"], "--external-id", "", "--metadata", "")
+    assert (edited["external_id"], edited["metadata"]) == (None, {})
+    assert "external id is taken" in cli.error(
+        "workspace", "create", "other", "--product", "spooled", "--external-id", "tenant-42"
+    )
+    for text in ("[1]", "{", '{"a": 1, "a": 2}', '{"a": 9007199254740992}'):
+        assert "metadata" in cli.error("token", "create", "x", *grants, "--metadata", text, code=2)
+    assert cli.one("workspace", "edit", "acme", "--external-id", "", "--yes")["external_id"] is None

@@ -8,17 +8,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import httpx
 import pytest
+import strawberry
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from spacekey.domain.refusal import InvalidInput
+from spacekey.domain.deprecation import Deprecation
+from spacekey.domain.refusal import InvalidInput, NotFound
+from spacekey.middleware.graphql import ScopedSchema, requires_scopes
+from spacekey.middleware.routing.endpoints import public
 from spacekey.middleware.rules.marks import access_of
 from spacekey.middleware.rules.requirement import PUBLIC, Requirement
 from spacekey.server.app import build_app
@@ -27,8 +36,10 @@ from spacekey.server.http.api_keys import CREATED
 from spacekey.server.http.authorize import AUTHORIZE
 from spacekey.server.http.dashboard import dashboard_routes
 from spacekey.server.http.element import element_routes
+from spacekey.server.http.errors import on_expected
 from spacekey.server.http.graphiql import graphiql_routes
-from spacekey.server.http.openapi import REQUIRED_SCOPES, Operation
+from spacekey.server.http.middleware import DeprecationHeaders
+from spacekey.server.http.openapi import REQUIRED_SCOPES, Operation, deprecation_notices, document
 from spacekey.server.http.requests import FORM_TYPE, JSON_TYPE, validated
 from spacekey.server.http.response_models import NewApiKey
 from spacekey.server.http.routes import OPERATIONS
@@ -36,12 +47,11 @@ from spacekey.server.settings import Settings
 from support.openapi import api_document, check_answer, validator, values
 from support.server import served
 
-pytestmark = pytest.mark.sampled(3)
-
 BODIES = [one for one in OPERATIONS if one.body is not None]
 HEADERS = {"x-request-id": "r", "cache-control": "no-store", "vary": "Authorization"}
 
 
+@pytest.mark.sampled(3)
 def test_every_operation_of_the_app_is_described_and_nothing_else_is(tmp_path: Any) -> None:
     app = build_app(Settings(database_url=f"sqlite+aiosqlite:///{tmp_path}/s.db", graphiql=True))
     pages = {
@@ -58,10 +68,12 @@ def test_every_operation_of_the_app_is_described_and_nothing_else_is(tmp_path: A
     assert described == routed
 
 
+@pytest.mark.sampled(3)
 def test_the_document_is_openapi_3_1() -> None:
     assert list(OpenAPIV31SpecValidator(api_document()).iter_errors()) == []
 
 
+@pytest.mark.sampled(3)
 def test_operations_are_named_once_and_every_reference_leads_somewhere() -> None:
     text = repr(api_document())
     for reference in re.findall(r"#/components/([a-z]+)/([\w-]+)", text, re.IGNORECASE):
@@ -72,6 +84,7 @@ def test_operations_are_named_once_and_every_reference_leads_somewhere() -> None
     assert unused == set()
 
 
+@pytest.mark.sampled(3)
 def test_every_operation_has_a_declared_tag() -> None:
     tags = {tag["name"] for tag in api_document()["tags"]}
     for where, operation in _operations():
@@ -79,6 +92,7 @@ def test_every_operation_has_a_declared_tag() -> None:
         assert set(operation["tags"]) <= tags, where
 
 
+@pytest.mark.sampled(3)
 def test_every_operation_says_how_it_may_be_refused_before_it_begins(tmp_path: Any) -> None:
     """By the app's own rules: credentials that are missing, malformed or not enough, limits, and outages."""
     app = build_app(Settings(database_url=f"sqlite+aiosqlite:///{tmp_path}/s.db"))
@@ -103,6 +117,7 @@ def test_every_operation_says_how_it_may_be_refused_before_it_begins(tmp_path: A
         assert operation.get(REQUIRED_SCOPES) == expected, path
 
 
+@pytest.mark.sampled(3)
 def test_everything_in_the_document_is_described() -> None:
     """Operations, parameters, bodies' and answers' members, headers and responses, in sentences."""
     wanted = [
@@ -128,6 +143,7 @@ def test_everything_in_the_document_is_described() -> None:
     assert len(set(summaries)) == len(summaries)
 
 
+@pytest.mark.sampled(3)
 def test_every_body_and_answer_has_an_example_that_fits() -> None:
     """Spectral and generators validate them too; here without npm."""
     seen = 0
@@ -145,6 +161,7 @@ def test_every_body_and_answer_has_an_example_that_fits() -> None:
     assert seen > 80
 
 
+@pytest.mark.sampled(3)
 def test_examples_of_bodies_are_taken_and_example_answers_begin_as_documented() -> None:
     for operation in BODIES:
         assert operation.body is not None
@@ -152,6 +169,7 @@ def test_examples_of_bodies_are_taken_and_example_answers_begin_as_documented() 
     assert tuple(examples.ANSWERS[NewApiKey])[: len(CREATED)] == CREATED
 
 
+@pytest.mark.sampled(3)
 def test_what_may_be_null_is_a_list_of_types() -> None:
     for where, one in _walk(api_document()):
         if isinstance(one, dict) and {"type": "null"} in one.get("anyOf", ()):
@@ -159,6 +177,7 @@ def test_what_may_be_null_is_a_list_of_types() -> None:
             assert any("$ref" in each for each in one["anyOf"]), where
 
 
+@pytest.mark.sampled(3)
 async def test_the_document_names_the_path_under_which_the_server_is_mounted(database_url: str) -> None:
     async with served(database_url) as server:
         for root in ("", "/keys"):
@@ -169,6 +188,7 @@ async def test_the_document_names_the_path_under_which_the_server_is_mounted(dat
             assert found["servers"][0]["url"] == (root or "/")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("operation", BODIES, ids=lambda one: one.name)
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
@@ -193,6 +213,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("operation", BODIES, ids=lambda one: one.name)
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
@@ -214,6 +235,7 @@ def test_the_model_takes_what_the_schema_allows_and_nothing_else(operation: Oper
     assert not taken or checked_later, [fault.message for fault in faults]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("media", "status", "body"),
     [
@@ -232,6 +254,7 @@ async def test_an_answer_that_is_not_declared_is_seen(media: str, status: int, b
         await check_answer(httpx.Response(status, headers=headers, content=body, request=request))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("status", "change"),
     [
@@ -282,3 +305,69 @@ def _reference(operation: Operation) -> str:
     item = api_document()["paths"][operation.path][operation.method.lower()]
     found: str = item["requestBody"]["content"][operation.body_media]["schema"]["$ref"]
     return found
+
+
+# A deprecated operation and a deprecated field, as clients see them: in headers, documents and the printed schema.
+
+
+NOTICE = Deprecation(date(2026, 12, 1), date(2027, 12, 1), "`GET /new`")
+
+
+@public
+async def old(request: Request) -> Response:
+    if request.query_params.get("missing"):
+        raise NotFound("key")
+    return JSONResponse({"status": "ok"})
+
+
+def operations() -> list[Operation]:
+    like = next(one for one in OPERATIONS if one.path == "/healthz")
+    return [
+        replace(like, path="/old/{id}", name="getOld", endpoint=old, deprecated=NOTICE),
+        replace(like, path="/new", name="getNew", endpoint=old),
+    ]
+
+
+async def test_answers_of_a_deprecated_operation_say_so_and_no_others() -> None:
+    found = operations()
+    routes = [Route(one.path, one.endpoint or old, methods=[one.method]) for one in found]
+    notices = deprecation_notices(found)
+    app: Any = Starlette(
+        routes=routes,
+        middleware=[Middleware(DeprecationHeaders, notices=notices)],
+        exception_handlers={NotFound: on_expected},
+    )
+    for prefix, mounted in (("", app), ("/mounted", Starlette(routes=[Mount("/mounted", app)]))):
+        transport = httpx.ASGITransport(mounted)
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+            for method in ("GET", "HEAD"):
+                answer = await client.request(method, f"{prefix}/old/1")
+                assert answer.is_success
+                assert {name: answer.headers[name] for name in NOTICE.headers} == NOTICE.headers
+            refused = await client.get(f"{prefix}/old/1?missing=1")
+            assert (refused.status_code, refused.headers["sunset"]) == (404, NOTICE.headers["Sunset"])
+            for path in ("/new", "/old", "/nothing"):
+                assert not {"deprecation", "sunset"} & (await client.get(f"{prefix}{path}")).headers.keys()
+
+
+def test_the_document_marks_a_deprecated_operation_and_declares_its_headers() -> None:
+    found = document(operations())
+    marked, other = found["paths"]["/old/{id}"]["get"], found["paths"]["/new"]["get"]
+    assert marked["deprecated"] is True
+    assert marked["description"].endswith(NOTICE.reason)
+    assert NOTICE.headers.keys() <= marked["responses"]["200"]["headers"].keys()
+    assert NOTICE.headers.keys() <= found["components"]["headers"].keys()
+    assert "deprecated" not in other
+    assert not NOTICE.headers.keys() & other["responses"]["200"]["headers"].keys()
+    for response in found["components"]["responses"].values():
+        assert NOTICE.headers.keys() <= response["headers"].keys()
+
+
+def test_a_deprecated_field_is_printed_with_the_notice() -> None:
+    @strawberry.type
+    class Query:
+        old: int = strawberry.field(
+            default=1, deprecation_reason=NOTICE.reason, directives=[requires_scopes("jobs:read")]
+        )
+
+    assert f'@deprecated(reason: "{NOTICE.reason}")' in ScopedSchema(Query).as_str()

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from starlette.routing import Route
 
 from spacekey.domain.clock import EXAMPLE_MOMENT
+from spacekey.domain.ids import KEY, new_id
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import UNSET
+from spacekey.models.engine.store import SQLITE
+from spacekey.server.http.client_auth import OAUTH_PATHS
 from spacekey.server.http.request_models import (
     ChangeApiKey,
     CreateApiKey,
@@ -21,6 +29,7 @@ from spacekey.server.http.request_models import (
     Waiting,
 )
 from spacekey.server.http.requests import NAMED_LENGTH_MAX, RequestModel, validated
+from support.server import Served, bearer, served
 
 AT = "2026-06-01T11:30:00Z"
 STRINGS = "Must be a list of at most 100 strings."
@@ -117,3 +126,129 @@ def test_the_name_of_an_unknown_field_is_cut() -> None:
     with pytest.raises(InvalidInput) as refused:
         validated(CreateApiKey, {"x" * 10_000: 1})
     assert refused.value.field == "x" * NAMED_LENGTH_MAX
+
+
+# Bodies that cannot be read, and addresses and methods that are not there: each its own status, nothing changed.
+
+
+JSON = "application/json"
+DEEP = b'{"name":' + b"[" * 30 + b"]" * 30 + b"}"
+
+TABLE: list[tuple[str | None, bytes, int, str]] = [
+    (None, b'{"name": "k"}', 415, "unsupported_media_type"),
+    ("text/plain", b'{"name": "k"}', 415, "unsupported_media_type"),
+    ("application/x-www-form-urlencoded", b"name=k", 415, "unsupported_media_type"),
+    ("application/json; charset=latin-1", b'{"name": "k"}', 415, "unsupported_media_type"),
+    (JSON, b"", 400, "malformed_json"),
+    (JSON, b"{", 400, "malformed_json"),
+    (JSON, b"[]", 400, "malformed_json"),
+    (JSON, b'"text"', 400, "malformed_json"),
+    (JSON, b'{"name": NaN}', 400, "malformed_json"),
+    (JSON, b'{"name": "a", "name": "b"}', 400, "malformed_json"),
+    (JSON, b'{"name": "\\ud800"}', 400, "malformed_json"),
+    (JSON, b'{"name": "\xff"}', 400, "malformed_json"),
+    (JSON, DEEP, 400, "malformed_json"),
+    (JSON, b"[" * 60_000, 400, "malformed_json"),
+    (JSON, b'{"name": ' + b"9" * 5_000 + b"}", 400, "malformed_json"),
+    (JSON, json.dumps({"name": "x" * 70_000}).encode(), 413, "too_large"),
+    ("application/json; charset=UTF-8", b'{"name": 1}', 422, "invalid_input"),
+]
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+async def test_unreadable_bodies_have_their_own_status(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, admin = await server.token(workspace.id, "tokens:create", "tokens:read")
+        for media, body, status, code in TABLE:
+            headers = bearer(admin) | ({"Content-Type": media} if media else {})
+            answer = await server.client.post("/api/v1/api-keys", content=body, headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (status, code), body[:50]
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert len((await server.client.get("/api/v1/api-keys", headers=bearer(admin))).json()["api_keys"]) == 1
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+async def test_a_body_without_a_length_is_bounded_too(database_url: str) -> None:
+    async with served(database_url) as server:
+        workspace = await server.world.workspace("spooled")
+        _, admin = await server.token(workspace.id, "tokens:create")
+
+        async def endless() -> AsyncIterator[bytes]:
+            for _ in range(1_000):
+                yield b" " * 1_000
+
+        headers = bearer(admin) | {"Content-Type": JSON}
+        answer = await server.client.post("/api/v1/api-keys", content=endless(), headers=headers)
+        assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+async def test_unknown_addresses_and_methods_are_problems_and_methods_name_what_is_allowed(database_url: str) -> None:
+    async with served(database_url) as server:
+        missing = await server.client.get("/api/v1/nothing")
+        assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
+        assert (await server.client.get("/api/v1/api-keys/")).status_code == 404
+        wrong = await server.client.put("/api/v1/usage")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD, POST")
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+async def test_a_bug_is_500_with_the_request_id_and_nothing_else(database_url: str) -> None:
+    async with served(database_url) as server:
+        server.app.state.parts = None
+        answer = await server.client.get("/readyz", headers={"X-Request-Id": "my-request-1"})
+        server.app.state.parts = server.parts
+        assert answer.status_code == 500
+        assert answer.json()["request_id"] == answer.headers["x-request-id"] == "my-request-1"
+        assert "build_app" not in answer.text
+
+
+# Every address with every method: what is not possible there is told with all that is.
+
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+
+
+def methods_by_path(app: Served) -> dict[str, set[str]]:
+    """From the route table; all of a path's routes together."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for route in app.app.routes:
+        assert isinstance(route, Route), route
+        found[route.path] |= set(METHODS) if route.methods is None else route.methods
+    return found
+
+
+def fits(template: str, path: str) -> bool:
+    """Whether another template matches a fixed path too, as ``/spaces/{id}`` does ``/spaces/ensure``."""
+    return "{" not in path and re.fullmatch(re.sub(r"\\\{id\\\}", "[^/]+", re.escape(template)), path) is not None
+
+
+async def test_a_method_that_is_not_possible_gets_405_and_all_methods_that_are(database_url: str) -> None:
+    async with served(database_url) as app:
+        table = methods_by_path(app)
+        assert table["/api/v1/api-keys/{id}"] == {"GET", "HEAD", "PATCH", "DELETE"}
+        for template, declared in table.items():
+            possible = declared.union(*(one for other, one in table.items() if fits(other, template)))
+            path = template.replace("{id}", new_id(KEY, app.world.clock(), lambda size: b"x" * size))
+            path = path.replace("{name}", "x.js").replace("{rest:path}", "x/y")
+            for method in METHODS:
+                answer = await app.client.request(method, path)
+                if method in possible:
+                    assert answer.status_code != 405, (method, path)
+                    continue
+                assert answer.status_code == 405, (method, path)
+                assert answer.headers["allow"] == ", ".join(sorted(possible)), (method, path)
+                kind = "application/json" if path in OAUTH_PATHS else "application/problem+json"
+                assert answer.headers["content-type"] == kind, (method, path)
+                if method != "HEAD":
+                    assert answer.json()["code"] == "method_not_allowed"
+                    assert answer.headers["allow"] in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/api-keys/", "/api/v1/nothing", "/api/v1/api-keys/a/b/c"])
+async def test_an_address_without_routes_is_404_whatever_the_method(database_url: str, path: str) -> None:
+    async with served(database_url) as app:
+        for method in METHODS:
+            answer = await app.client.request(method, path)
+            assert (answer.status_code, "allow" in answer.headers) == (404, False), method

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import FrozenInstanceError, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import spacekey.keys
-from spacekey import ALL, Actor, Conflict, InvalidInput, Keys, NotFound, PlanLimit, ScopeNotAllowed
+from spacekey import ALL, Actor, Conflict, InvalidInput, Keys, NotFound, PlanLimit, ScopeNotAllowed, Secret
 from spacekey.domain.authentication import Authenticated, Rejected
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.domain.product_file import load_product
-from spacekey.keys import ActorKind, Policy, Status, Token, Workspace
+from spacekey.keys import ActorKind, ImportOutcome, Policy, Status, Token, Workspace
+from support.imported import another, spooled_with
 from support.world import EXAMPLES
 
 from .conftest import KeysOf
@@ -400,3 +402,111 @@ def test_each_public_name_is_there() -> None:
         assert getattr(spacekey.keys, name)
     with pytest.raises(AttributeError):
         spacekey.keys.nothing  # noqa: B018
+
+
+# Import of existing keys through ``Keys``.
+
+
+LATE = datetime(2090, 1, 1, tzinfo=UTC)
+
+
+async def test_rows_of_python_are_imported_verified_listed_and_revoked_with_their_user(database_url: str) -> None:
+    keys = Keys(database_url, [spooled_with()])
+    tenant, other = [await keys.workspaces.ensure(external_id=one, plan="enterprise") for one in ("t1", "t2")]
+    olds = [another("unkey", number) for number in range(3)]
+    rows: list[Any] = [
+        {"hash": one.hash, "name": "CI", "grants": ("jobs:read",), "external_id": "user-7", "expires_at": LATE}
+        for one in olds[:2]
+    ]
+    rows += [{"hash": olds[2].hash}, "no mapping", {**rows[0], 7: 7}]
+
+    async def later() -> AsyncIterator[Mapping[str, Any]]:
+        for row in rows:
+            yield row
+
+    ada = Actor(id="user-1", name="Ada")
+    wanted = [ImportOutcome.IMPORTED] * 2 + [ImportOutcome.REFUSED] * 3
+    for given in (rows, later()):
+        dry = keys.tokens.import_(tenant, given, key_format="unkey", actor=ada, dry_run=True)
+        assert [one.outcome async for one in dry] == wanted
+    done = [one async for one in keys.tokens.import_(tenant, rows, key_format="unkey", actor=ada)]
+    assert [one.outcome for one in done] == wanted
+    again = [one.outcome async for one in keys.tokens.import_(tenant, later(), key_format="unkey")]
+    assert again == [ImportOutcome.PRESENT] * 2 + [ImportOutcome.REFUSED] * 3
+    elsewhere = [one.outcome async for one in keys.tokens.import_(other, rows[:1], key_format="unkey")]
+    assert elsewhere == [ImportOutcome.REFUSED]
+    listed = [one async for one in keys.tokens.list(tenant, imported=True)]
+    assert {(one.imported_from, one.external_id, one.created_by.id) for one in listed} == {
+        ("unkey", "user-7", "user-1")
+    }
+    assert [one async for one in keys.tokens.list(tenant, imported=False)] == []
+    assert isinstance(await keys.verifier.verify(Secret(olds[0].key)), Authenticated)
+    await keys.tokens.revoke_all(tenant, external_id="user-7")
+    assert isinstance(await keys.verifier.verify(Secret(olds[0].key)), Rejected)
+    with pytest.raises(InvalidInput):
+        await anext(keys.tokens.import_(tenant, rows, key_format="none"))
+    with pytest.raises(NotFound):
+        await anext(keys.tokens.import_("ws_" + "0" * 26, rows, key_format="unkey"))
+    await keys.aclose()
+
+
+# Portal sessions that an application opens in its own process, and its mounted APIs accept.
+
+
+PAGE = "https://app.example.com"
+ADA_LOVELACE = Actor("user-7", "Ada")
+
+
+async def tenant(keys: Keys) -> Workspace:
+    return await keys.workspaces.ensure(external_id="tenant-42", plan="enterprise")
+
+
+async def test_its_page_lists_and_creates_keys_until_the_user_has_gone(keys: Keys) -> None:
+    home = await tenant(keys)
+    opened = await keys.portal_sessions.create(home, person=ADA_LOVELACE, origins=["HTTPS://app.example.com:443"])
+    assert opened.origins == (PAGE,)
+    assert opened.secret.reveal() not in repr(opened)
+    app = keys.app(cors_origins=[PAGE])
+    headers = {"Authorization": f"Bearer {opened.secret.reveal()}", "Origin": PAGE}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
+        body = {"name": "N", "permissions": ["jobs:read"]}
+        made = await client.post("/api/v1/api-keys", json=body, headers=headers)
+        assert made.status_code == 201, made.text
+        assert made.headers["access-control-allow-origin"] == PAGE
+        assert (await keys.tokens.get(home, made.json()["id"])).external_id == "user-7"
+        revoked = await keys.tokens.revoke_all(home, external_id="user-7")
+        assert revoked.count == 1
+        assert (await client.post("/api/v1/api-keys", json=body, headers=headers)).status_code == 401
+    assert await keys.portal_sessions.end(home, person=ADA_LOVELACE) == 0
+
+
+async def test_it_has_no_more_than_its_opener_gives(keys: Keys) -> None:
+    home = await tenant(keys)
+    opened = await keys.portal_sessions.create(
+        home, person=ADA_LOVELACE, origins=[PAGE], scopes=["jobs:read"], granted_by=["jobs:read"], tokens="workspace"
+    )
+    assert (opened.scopes, opened.tokens) == (frozenset({"jobs:read"}), "workspace")
+    with pytest.raises(ScopeNotAllowed):
+        await keys.portal_sessions.create(home, person=ADA_LOVELACE, origins=[PAGE], granted_by=["jobs:read"])
+    assert await keys.portal_sessions.end(home, person="user-7") == 1
+
+
+async def test_bad_input_is_named(keys: Keys) -> None:
+    home = await tenant(keys)
+    for given, field in (
+        ({"origins": []}, "origins"),
+        ({"origins": "https://app.example.com"}, "origins"),
+        ({"origins": ["null"]}, "origins"),
+        ({"expires_in": timedelta(hours=2)}, "expires_in"),
+        ({"expires_in": 900}, "expires_in"),
+        ({"scopes": ["members:read"]}, "scopes"),
+        ({"role": "owner"}, "role"),
+        ({"tokens": "all"}, "tokens"),
+        ({"person": Actor("", "Ada")}, "actor"),
+        ({"person": Actor("user-7", "")}, "person"),
+        ({"person": "user-7"}, "actor"),
+    ):
+        asked: dict[str, object] = {"person": ADA_LOVELACE, "origins": [PAGE], **given}
+        with pytest.raises(InvalidInput) as caught:
+            await keys.portal_sessions.create(home, **asked)  # type: ignore[arg-type]
+        assert caught.value.field == field, given

@@ -1,4 +1,4 @@
-"""Visible names: hidden characters are refused, and every script is accepted."""
+"""Names: hidden characters are refused, every script is accepted, and an unknown one is called a scope or a role."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spacekey.domain.refusal import InvalidInput
-from spacekey.resolvers.validation import clean_name
+from spacekey.resolvers.validation import clean_grants, clean_name
+
+# Visible names: hidden characters are refused, and every script is accepted.
+
 
 HIDDEN = [
     *("\u200b", "\u200e", "\ufeff", "\u2060", "\u00ad", "\u3164", "\u034f", "\U000e0041", "\u115f", "\uffa0"),
@@ -57,3 +60,36 @@ def test_a_name_that_is_accepted_shows_something_and_is_accepted_again(text: str
         return
     assert any(one.isprintable() and not one.isspace() for one in name)
     assert clean_name("again", name) == name
+
+
+# A name nobody knows is called what it was meant to be: a scope or a role.
+
+
+ROLES = frozenset({"viewer", "member", "owner"})
+SCOPES = frozenset({"tasks:read", "tasks:write"})
+
+
+def refused(grant: str, roles: frozenset[str]) -> str:
+    """What is said of a grant where these roles may be given beside the scopes."""
+    with pytest.raises(InvalidInput) as error:
+        clean_grants("grants", [grant], SCOPES | roles, roles)
+    return error.value.reason
+
+
+@pytest.mark.parametrize(
+    ("grant", "said"),
+    [
+        ("viewr", "Unknown role 'viewr'. Did you mean 'viewer'?"),
+        ("boss", "Unknown role 'boss'. There are 'member', 'owner' and 'viewer'."),
+        ("task:read", "Unknown scope 'task:read'. Did you mean 'tasks:read' or 'tasks:write'?"),
+        ("tasksread", "Unknown scope 'tasksread'. Did you mean 'tasks:read' or 'tasks:write'?"),
+        ("a:b", "Unknown scope 'a:b'. There are 'member', 'owner', 'tasks:read', 'tasks:write' and 'viewer'."),
+    ],
+)
+def test_a_mistyped_role_is_an_unknown_role(grant: str, said: str) -> None:
+    assert refused(grant, ROLES) == said
+
+
+@pytest.mark.parametrize("grant", ["viewr", "boss"])
+def test_where_tokens_have_no_roles_every_unknown_name_is_a_scope(grant: str) -> None:
+    assert refused(grant, frozenset()).startswith(f"Unknown scope '{grant}'.")
