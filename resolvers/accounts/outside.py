@@ -24,7 +24,7 @@ from spacekey.models.tables.identity import OutsideIdentity
 from spacekey.models.tables.user import User
 from spacekey.resolvers.access.caller import RequestFacts
 from spacekey.resolvers.addresses import clean_email, shown_account
-from spacekey.resolvers.audit.log import CREDENTIAL_LENGTH_MAX, Attribution, record
+from spacekey.resolvers.audit.log import CREDENTIAL_LENGTH_MAX, Attribution, Facts, record
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import clean_name, has_control
 
@@ -157,16 +157,7 @@ async def _create(
     await session.flush()
     session.add(_identity(system, issuer, user, person))
     await session.flush()
-    await record(
-        session,
-        system,
-        by(user, issuer, request),
-        chain=SYSTEM_CHAIN,
-        action="user.join",
-        target_id=user.id,
-        target_name=shown_account(user),
-        after={"issuer": issuer.name},
-    )
+    await _record(session, system, request, issuer, user, "user.join", after={"issuer": issuer.name})
     if person.is_proof:
         await _prove(session, system, request, issuer, user)
     return user
@@ -181,15 +172,8 @@ async def _link(
     session.add(_identity(system, issuer, user, person))
     ended = await user_queries.delete_sessions_of_user(session, user.id)
     await session.flush()
-    await record(
-        session,
-        system,
-        by(user, issuer, request),
-        chain=SYSTEM_CHAIN,
-        action="user.link",
-        target_id=user.id,
-        target_name=shown_account(user),
-        after={"issuer": issuer.name, "sessions_ended": len(ended)},
+    await _record(
+        session, system, request, issuer, user, "user.link", after={"issuer": issuer.name, "sessions_ended": len(ended)}
     )
     await _describe(session, system, request, issuer, user, person)
 
@@ -219,16 +203,8 @@ async def _describe(
     if changed:
         session.add(user)
         await session.flush()
-        await record(
-            session,
-            system,
-            by(user, issuer, request),
-            chain=SYSTEM_CHAIN,
-            action="user.update",
-            target_id=user.id,
-            target_name=shown_account(user),
-            target_facts=given_up,
-            after={"changed": changed},
+        await _record(
+            session, system, request, issuer, user, "user.update", target_facts=given_up, after={"changed": changed}
         )
     if news and person.is_proof:
         await _prove(session, system, request, issuer, user)
@@ -249,15 +225,31 @@ async def _prove(session: AsyncSession, system: System, request: RequestFacts, i
         lost = await prove(session, system, user)
     except Conflict:
         return
+    await _record(session, system, request, issuer, user, "user.prove_email", after=lost or None)
+
+
+async def _record(
+    session: AsyncSession,
+    system: System,
+    request: RequestFacts,
+    issuer: Issuer,
+    user: User,
+    action: str,
+    *,
+    target_facts: Facts | None = None,
+    after: Facts | None = None,
+) -> None:
+    """Write what became of an account by its issuer's word: the person is the actor, and what was changed."""
     await record(
         session,
         system,
         by(user, issuer, request),
         chain=SYSTEM_CHAIN,
-        action="user.prove_email",
+        action=action,
         target_id=user.id,
         target_name=shown_account(user),
-        after=lost or None,
+        target_facts=target_facts,
+        after=after,
     )
 
 

@@ -63,7 +63,7 @@ async def _service(
         service.revoked_at = now
         session.add(service)
         after: Facts = {"revoked_at": now.isoformat()}
-        await _record_service(session, system, caller, "service.revoke", service, last, after)
+        await _record(session, system, caller, "service.revoke", service, last, after)
         return [Finding("service", service.id, service.name, None, "it was revoked")]
     ended = 0
     for at, grace_seconds in last.facts.get("ends", ()):
@@ -71,12 +71,12 @@ async def _service(
         ended += await restore_queries.end_secrets_made_until(session, service.id, at, ends_at)
     if not ended:
         return []
-    await _record_service(session, system, caller, "service.end_secret", service, last, {"secrets_ended": ended})
+    await _record(session, system, caller, "service.end_secret", service, last, {"secrets_ended": ended})
     return [Finding("service", service.id, service.name, None, "its secret was replaced; rotate it for another one")]
 
 
 async def _record(
-    session: AsyncSession, system: System, caller: Operator, action: str, user: User, last: Last, after: Facts
+    session: AsyncSession, system: System, caller: Operator, action: str, row: User | Service, last: Last, after: Facts
 ) -> None:
     await record(
         session,
@@ -84,21 +84,7 @@ async def _record(
         actor_of(caller),
         chain=SYSTEM_CHAIN,
         action=action,
-        target_id=user.id,
-        target_name=shown_account(user),
-        after={**after, REPLAYS: last.event_id},
-    )
-
-
-async def _record_service(
-    session: AsyncSession, system: System, caller: Operator, action: str, service: Service, last: Last, after: Facts
-) -> None:
-    await record(
-        session,
-        system,
-        actor_of(caller),
-        chain=SYSTEM_CHAIN,
-        action=action,
-        target_id=service.id,
+        target_id=row.id,
+        target_name=shown_account(row) if isinstance(row, User) else "",
         after={**after, REPLAYS: last.event_id},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from spacekey.domain.page import Page, PageRequest, TokenOrder
 from spacekey.domain.refusal import InputCode, InvalidInput
@@ -35,6 +35,7 @@ from .records import (
 )
 
 GRACE_DEFAULT = timedelta(seconds=GRACE_SECONDS_DEFAULT)
+_Choice = TypeVar("_Choice", Status, TokenOrder)
 
 
 class Tokens:
@@ -184,7 +185,9 @@ class Tokens:
         system = await self._inside.system()
         asking = caller(workspace=workspace, external_id=external_id)
         conditions = TokenSearch(
-            statuses=None if statuses is None else frozenset(_status(one) for one in names("statuses", statuses)),
+            statuses=None
+            if statuses is None
+            else frozenset(_choice(Status, "statuses", one) for one in names("statuses", statuses)),
             environment=environment,
             text=search,
             created_by=created_by,
@@ -195,7 +198,7 @@ class Tokens:
             external_id=external_id,
             imported=imported,
         )
-        order = _order(order_by)
+        order = _choice(TokenOrder, "order_by", order_by)
         place = None if space is None else space_id(space)
         if workspace is ALL and place is not None:
             raise InvalidInput("space", "Name the workspace of the space.", InputCode.NOT_ALLOWED)
@@ -434,20 +437,11 @@ def _changed(changed: Changed) -> ChangedToken:
     return ChangedToken(token_of(changed.view), changed.effective_at)
 
 
-def _status(name: str) -> Status:
+def _choice(kind: type[_Choice], field: str, name: str) -> _Choice:
     try:
-        return Status(name)
+        return kind(name)
     except ValueError:
-        reason = f"Choose from {', '.join(Status)}."
-        raise InvalidInput("statuses", reason, InputCode.UNKNOWN_VALUE) from None
-
-
-def _order(name: str) -> TokenOrder:
-    try:
-        return TokenOrder(name)
-    except ValueError:
-        reason = f"Choose one of {', '.join(TokenOrder)}."
-        raise InvalidInput("order_by", reason, InputCode.UNKNOWN_VALUE) from None
+        raise InvalidInput(field, f"Choose from {', '.join(kind)}.", InputCode.UNKNOWN_VALUE) from None
 
 
 async def _keys(
