@@ -49,13 +49,12 @@ from spacekey.server.http.requests import BadBody
 from spacekey.server.http.routes import API, GRAPHQL, OPERATIONS, build_routes
 from spacekey.server.http.sign_in import sign_in_routes, ways_to_sign_in
 
+from .bearers import WithPortalSessions, WithServices
 from .build import build_parts, prepare_store
 from .context import Parts, facts_of
 from .identity.header import TcpPeer, TrustedHeader
 from .identity.protocol import Identity
 from .mail import mailer_of
-from .portal_sessions import WithPortalSessions
-from .services import WithServices
 from .settings import Settings
 
 LAST_WRITES_SECONDS = 5.0

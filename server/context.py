@@ -27,12 +27,11 @@ from spacekey.resolvers.audit.refusals import RefusalLog
 from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.verify import LookupVerifier
 
+from .bearers import portal_caller, service_caller
 from .identity.passwords import Passwords
 from .identity.protocol import Identity
 from .limits import SessionFlood
 from .metrics import Metrics
-from .portal_sessions import portal_caller
-from .services import service_caller
 from .settings import Settings
 
 RequestCaller: TypeAlias = MemberCaller | TokenCaller | ServiceCaller | PortalCaller

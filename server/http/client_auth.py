@@ -25,8 +25,8 @@ from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.principal import Principal
 from spacekey.domain.secret import Secret
 from spacekey.resolvers.tokens.revoke import revoke_own
+from spacekey.server.bearers import ServicePrincipal
 from spacekey.server.context import facts_of, parts_of
-from spacekey.server.services import ServicePrincipal
 
 from .base_path import route_path
 from .errors import NO_STORE, response_to

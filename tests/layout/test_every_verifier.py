@@ -33,8 +33,7 @@ from spacekey.domain.verifier import Verifier, VerifiesSecrets
 from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVerifier
 from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.wrapper import OPTIONAL, VerifierWrapper
-from spacekey.server.portal_sessions import WithPortalSessions
-from spacekey.server.services import WithServices
+from spacekey.server.bearers import WithPortalSessions, WithServices
 from spacekey.verifiers import MemoryVerifier, VerifierChain
 from support.asgi_calls import bearer, call, start_up
 from support.stored_verifiers import STORED_BENCHES

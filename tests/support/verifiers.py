@@ -18,8 +18,7 @@ from spacekey.middleware.observability.opentelemetry import Telemetry, TracedVer
 from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, Reading, cache_over
 from spacekey.middleware.verifiers.remote import UNCHANGED, RemoteVerifier
 from spacekey.middleware.verifiers.wrapper import VerifierWrapper, _OnlyVerifies, as_verifier
-from spacekey.server.portal_sessions import WithPortalSessions
-from spacekey.server.services import WithServices
+from spacekey.server.bearers import WithPortalSessions, WithServices
 from spacekey.verifiers import MemoryVerifier, VerifierChain
 
 from .verifier_contract import Workbench
