@@ -17,8 +17,8 @@ from playwright.async_api import Browser, Page  # noqa: E402 - needs the path ab
 
 from spacekey.server.settings import Settings  # noqa: E402
 from support.browser import chromium, chromium_path, settled, sign_in  # noqa: E402
-from support.dashboard_pages import dashboard_pages  # noqa: E402
-from support.dashboard_world import DashboardWorld, make_dashboard_world  # noqa: E402
+from support.dashboard.pages import dashboard_pages  # noqa: E402
+from support.dashboard.world import DashboardWorld, make_dashboard_world  # noqa: E402
 from support.server import on_a_socket  # noqa: E402
 
 SIZES = {"wide": (1440, 900), "large": (1920, 1080), "middle": (1000, 800), "narrow": (390, 844)}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spacekey.schema.export import printed_schema
-from support import graphql_changes, openapi_changes
+from support.documents import graphql_changes, openapi_changes
 
 from .baseline import ACCEPTED, FOLDER, GRAPHQL, OPENAPI, openapi_now
 

@@ -374,7 +374,7 @@ def _default(name: str) -> str:
             "how-to/members.md",
             f"lasts {sessions.ABSOLUTE.days} days, and ends after {sessions.IDLE.seconds // 3600} hours",
         ),
-        ("how-to/members.md", f"once and for {invitations.INVITATION_LIFETIME.days} days"),
+        ("how-to/members.md", f"once, within {invitations.INVITATION_LIFETIME.days} days"),
         ("how-to/members.md", f"at least {hashing.LENGTH_MIN} characters, of which {hashing.LEFT_OVER_MIN} must"),
         ("how-to/members.md", f"at most {roles.ROLES_MAX}."),
         ("how-to/rotate.md", f"at most {WORDS[rotate.GRACE_SECONDS_MAX // DAY]} days"),

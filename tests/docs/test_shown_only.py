@@ -14,7 +14,7 @@ from graphql import build_schema, parse, validate
 
 from spacekey.server.http.routes import GRAPHQL
 from support.cli import command_tree
-from support.openapi import api_document, resolved, validator
+from support.documents.openapi import api_document, resolved, validator
 from support.pages import PAGES, ROOT, blocks_of
 
 pytestmark = pytest.mark.sampled(2)

@@ -15,9 +15,9 @@ from shutil import which
 import pytest
 
 from support.curl import EXPECTS_ERRORS
-from support.forked import write_program
 from support.pages import PAGES, RECORDS, ROOT, Block, Command, anchors_of, blocks_of, matches
 from support.processes import Installation, Running, fork_socket, run, started
+from support.programs.forked import write_program
 
 CURL = ROOT / "tests" / "support" / "curl.py"
 SECONDS_MAX = 600.0

@@ -18,7 +18,7 @@ from spacekey.domain.presentation import (
 )
 from spacekey.domain.presentation_file import LOGO_BYTES_MAX, LOGO_PIXELS_MAX, dashboard_texts
 from spacekey.domain.product_file import parse_product
-from support.dashboard_texts import TEXTS
+from support.dashboard.texts import TEXTS
 
 SHOP = """\
 name = "shop"

@@ -9,10 +9,10 @@ import pytest
 
 from spacekey.models.engine.store import SQLITE
 from support.databases import postgres_database, sqlite_database
-from support.fleet import Fleet, fleet_on
 from support.people import Person, sign_in
 from support.postgres import PostgresServer
 from support.processes import OWNER_EMAIL, OWNER_PASSWORD, Installation, Running
+from support.programs.fleet import Fleet, fleet_on
 from support.redis_server import RedisServer, found
 
 

@@ -14,8 +14,8 @@ from httpx_ws import WebSocketDisconnect, WebSocketUpgradeError
 
 from spacekey.examples.jobs.rules import product_files
 from spacekey.models.engine.store import POSTGRESQL, SQLITE
+from support.apps.jobs_requests import ALL_EMIT_SCOPES, STREAMS, allowed_of, bearer, expected
 from support.databases import sqlite_database
-from support.jobs_requests import ALL_EMIT_SCOPES, STREAMS, allowed_of, bearer, expected
 from support.people import Person, sign_in
 from support.processes import OWNER_EMAIL, OWNER_PASSWORD, Installation, Running
 from support.web_socket import web_socket

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from support.processes import Installation
 from support.running_app import running
 from support.server import bearer
-from support.tls import free_port
+from support.servers.tls import free_port
 
 from .test_nginx import nginx
 

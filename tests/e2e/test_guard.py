@@ -13,8 +13,8 @@ from spacekey.domain.product import Product
 from spacekey.domain.product_file import load_product
 from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import packaged_products
-from support.every_scope_app import every_scope_app, opened_by
-from support.jobs_requests import bearer
+from support.apps.every_scope import every_scope_app, opened_by
+from support.apps.jobs_requests import bearer
 from support.people import Person, accept_invitation
 from support.processes import OWNER_EMAIL, Installation, Running
 from support.running_app import running as running_app

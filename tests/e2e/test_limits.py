@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from support.jobs_requests import bearer
+from support.apps.jobs_requests import bearer
 from support.people import Person
 from support.processes import Running
 from support.redis_server import RedisServer

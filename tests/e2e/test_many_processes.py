@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from support.fleet import Fleet
-from support.jobs_requests import bearer
+from support.apps.jobs_requests import bearer
 from support.people import Person, sign_in
 from support.processes import OWNER_EMAIL, OWNER_PASSWORD
-from support.waiting import until
+from support.programs.fleet import Fleet
+from support.programs.waiting import until
 
 pytestmark = pytest.mark.long
 

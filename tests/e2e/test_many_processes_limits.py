@@ -13,11 +13,11 @@ import pytest
 
 from spacekey.domain.principal import Limit
 from spacekey.middleware.limits.redis import SETTLE_SECONDS
-from support.fleet import LIMIT, Fleet
-from support.jobs_requests import bearer
+from support.apps.jobs_requests import bearer
 from support.processes import Installation
+from support.programs.fleet import LIMIT, Fleet
+from support.programs.waiting import until
 from support.redis_server import RedisServer, program
-from support.waiting import until
 
 pytestmark = pytest.mark.long
 

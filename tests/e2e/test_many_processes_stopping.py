@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from spacekey.models.engine.store import Store
 from spacekey.models.migrations.schema_version import head
-from support.fleet import Fleet
-from support.jobs_requests import bearer
+from support.apps.jobs_requests import bearer
 from support.people import Person
 from support.processes import serving_process
-from support.waiting import SECONDS_MAX, until
+from support.programs.fleet import Fleet
+from support.programs.waiting import SECONDS_MAX, until
 
 pytestmark = pytest.mark.long
 

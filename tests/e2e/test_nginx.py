@@ -18,7 +18,7 @@ import pytest
 from support.people import sign_in
 from support.processes import OWNER_EMAIL, OWNER_PASSWORD, Installation
 from support.server import bearer
-from support.tls import free_port
+from support.servers.tls import free_port
 
 pytestmark = pytest.mark.long
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.jobs_requests import ALL_SPOOLED_PERMISSIONS, allowed_of, bearer, expected
+from support.apps.jobs_requests import ALL_SPOOLED_PERMISSIONS, allowed_of, bearer, expected
 from support.people import Person
 from support.processes import Installation, Running
 

@@ -13,8 +13,8 @@ from spacekey.domain.product_file import load_product
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.server.http.session_cookie import COOKIE
 from spacekey.server.settings import packaged_products
-from support.every_scope_app import PATIENCE_SECONDS, every_scope_app, opened_by
-from support.jobs_requests import bearer
+from support.apps.every_scope import PATIENCE_SECONDS, every_scope_app, opened_by
+from support.apps.jobs_requests import bearer
 from support.people import Person, accept_invitation
 from support.processes import OWNER_EMAIL, Running
 from support.running_app import running as running_app

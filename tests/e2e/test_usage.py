@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from spacekey.models.engine.store import POSTGRESQL, SQLITE
-from support.jobs_requests import bearer
+from support.apps.jobs_requests import bearer
 from support.people import Person
 from support.processes import Running, started
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from spacekey.models.engine.store import POSTGRESQL, SQLITE
-from support.jobs_requests import allowed_of, bearer, expected
+from support.apps.jobs_requests import allowed_of, bearer, expected
 from support.people import Person
 from support.processes import Running
 

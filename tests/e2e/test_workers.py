@@ -20,12 +20,12 @@ import pytest
 
 from spacekey.resolvers.throttle import Attempts
 from spacekey.server.metrics import Metrics
+from support.apps.jobs_requests import bearer
 from support.databases import postgres_database
-from support.jobs_requests import bearer
 from support.people import Person, sign_in
 from support.postgres import PostgresServer
 from support.processes import OWNER_EMAIL, OWNER_PASSWORD, Installation, Process, serving_process
-from support.waiting import SECONDS_MAX, until
+from support.programs.waiting import SECONDS_MAX, until
 
 pytestmark = pytest.mark.long
 

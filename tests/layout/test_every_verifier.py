@@ -36,9 +36,9 @@ from spacekey.middleware.verifiers.wrapper import OPTIONAL, VerifierWrapper
 from spacekey.server.bearers import WithPortalSessions, WithServices
 from spacekey.verifiers import MemoryVerifier, VerifierChain
 from support.asgi_calls import bearer, call, start_up
-from support.stored_verifiers import STORED_BENCHES
-from support.verifier_contract import principal
-from support.verifiers import BENCHES, no_service, no_session
+from support.verifiers.contract import principal
+from support.verifiers.stateless import BENCHES, no_service, no_session
+from support.verifiers.stored import STORED_BENCHES
 
 PACKAGES = (
     spacekey.domain,
@@ -70,7 +70,9 @@ def test_every_class_that_verifies_runs_through_the_contract() -> None:
     extending = {one for one in every_class() if Verifier in one.__mro__} - protocols
     tested = {bench.of for bench in (*BENCHES, *STORED_BENCHES)}
     assert verifying <= extending, "a verifier that does not extend the protocol"
-    assert extending == tested, "a verifier without a bench in support/verifiers.py or support/stored_verifiers.py"
+    assert extending == tested, (
+        "a verifier without a bench in support/verifiers/stateless.py or support/verifiers/stored.py"
+    )
 
 
 def test_no_capability_is_looked_for_by_its_name() -> None:

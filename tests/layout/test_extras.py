@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from spacekey.server.cli import PACKAGES
-from support.environ import without_settings
+from support.programs.environ import without_settings
 
 from .test_imports import FOLDERS, imported
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from release.pythons import VERSIONS, interpreter
-from support.environ import without_settings
 from support.first_use import create_verify_revoke
 from support.processes import started
+from support.programs.environ import without_settings
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 

@@ -43,7 +43,7 @@ from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.workspaces.delete import delete_workspace
 from spacekey.resolvers.workspaces.spaces import delete_space
 from spacekey.schema.build import build_schema
-from support.authorization_table import ROOT_FIELDS, On
+from support.authorization.table import ROOT_FIELDS, On
 from support.cli import Cli, command_tree
 from support.server import Served, bearer, served
 from support.world import FACTS, OPERATOR, World, make_world

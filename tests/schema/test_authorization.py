@@ -34,7 +34,8 @@ from spacekey.resolvers.tokens.update import TokenChanges, update_token
 from spacekey.resolvers.tokens.verify import LookupVerifier
 from spacekey.resolvers.workspaces.lists import invitation_lists
 from spacekey.resolvers.workspaces.roles import set_role
-from support.authorization_table import (
+from support.authorization.open_fields import CALLER, OPEN_FIELDS
+from support.authorization.table import (
     NESTED_FIELDS,
     OF_SPACE,
     OPERATIONS,
@@ -44,7 +45,6 @@ from support.authorization_table import (
     Who,
 )
 from support.databases import lookup_on
-from support.open_fields import CALLER, OPEN_FIELDS
 from support.schema import spacekey_schema
 from support.world import FACTS, OPERATOR, PASSWORD, StoppedClock, World, example_products, make_world
 

@@ -23,7 +23,7 @@ from spacekey.resolvers.members.members import add_member
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.lists import invitation_lists
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
-from support.principals import principal_of
+from support.authorization.principals import principal_of
 from support.schema import spacekey_schema
 from support.snapshot import snapshot
 from support.world import OPERATOR, World, make_world

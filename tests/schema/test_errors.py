@@ -13,7 +13,7 @@ from spacekey.models.engine.reading import Reading
 from spacekey.models.engine.store import Store
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.rotate import rotate_token
-from support.principals import principal_of
+from support.authorization.principals import principal_of
 from support.schema import spacekey_schema
 from support.world import OPERATOR, World, make_world
 

@@ -18,7 +18,7 @@ from spacekey.models.engine.store import Store
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
 from spacekey.resolvers.tokens.create import NewToken, create_token
-from support.principals import principal_of
+from support.authorization.principals import principal_of
 from support.schema import spacekey_schema
 from support.world import FACTS, OPERATOR, PASSWORD, Jar, World, make_world
 

@@ -18,7 +18,7 @@ from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.roles import set_role
 from spacekey.server.http.openapi import REQUIRED_SCOPES
-from support.openapi import api_document
+from support.documents.openapi import api_document
 from support.server import Served, bearer, served
 from support.volume import volume
 from support.world import OPERATOR, example_products

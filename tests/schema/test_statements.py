@@ -15,7 +15,7 @@ from spacekey.resolvers.members.members import add_member
 from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.rotate import rotate_token
 from spacekey.resolvers.workspaces.spaces import create_space
-from support.principals import principal_of
+from support.authorization.principals import principal_of
 from support.schema import spacekey_schema
 from support.statements import counting
 from support.volume import volume

@@ -26,8 +26,8 @@ from spacekey.middleware.graphql.analysis import Denial
 from spacekey.models.engine.store import SQLITE
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.workspace import Workspace
-from support.graphql_library import ask, holding, ran, refusals
-from support.graphql_socket import Closed, GraphQLSocket, graphql_socket
+from support.graphql.library import ask, holding, ran, refusals
+from support.graphql.socket import Closed, GraphQLSocket, graphql_socket
 from support.server import Served, bearer, served
 
 # GraphQL over HTTP, twisted: whatever a request is made to look like, what runs is what was decided about.

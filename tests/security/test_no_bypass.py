@@ -18,9 +18,9 @@ from spacekey import TokenMiddleware, requires
 from spacekey.domain.errors import RuleError
 from spacekey.domain.rule import all_of
 from spacekey.verifiers import MemoryVerifier
+from support.apps.route_leaves import ENFORCING, Leaf
+from support.apps.route_world import METHODS, Maker, Place, World
 from support.asgi_calls import Headers, bearer, call, talk
-from support.route_leaves import ENFORCING, Leaf
-from support.route_world import METHODS, Maker, Place, World
 from support.turns import whole_run
 from support.volume import volume
 

@@ -19,7 +19,7 @@ from spacekey.resolvers.outbox import Outbox
 from spacekey.resolvers.throttle import Attempts
 from spacekey.server.mail import Mailer
 from spacekey.server.smtp import MailServer
-from support.mailbox import Mailbox, mail_server
+from support.servers.mailbox import Mailbox, mail_server
 from support.world import FACTS, World, make_world
 
 pytestmark = pytest.mark.long

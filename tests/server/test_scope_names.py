@@ -29,7 +29,7 @@ from spacekey.server.settings import Settings
 from spacekey.verifiers import DatabaseVerifier
 from support.cli import Cli
 from support.databases import sqlite_database
-from support.openapi import check_answer
+from support.documents.openapi import check_answer
 from support.server import ORIGIN, bearer
 from support.world import make_world
 

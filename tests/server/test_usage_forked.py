@@ -16,7 +16,7 @@ from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.workspaces import create_workspace
 from spacekey.server.build import build_system
 from spacekey.server.settings import Settings
-from support import forking
+from support.programs import forking
 from support.server import on_a_socket
 from support.world import OPERATOR
 

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from spacekey.models.engine.store import Store
-from support.stored_verifiers import PRODUCT, STORED_BENCHES, OverStore
-from support.verifier_contract import VerifierContract, Workbench
+from support.verifiers.contract import VerifierContract, Workbench
+from support.verifiers.stored import PRODUCT, STORED_BENCHES, OverStore
 
 pytestmark = pytest.mark.sampled(2)
 

@@ -21,7 +21,7 @@ from typing import IO, Any, Protocol
 
 import httpx
 
-from .forked import Forked, ForkServer, is_possible
+from support.programs.forked import Forked, ForkServer, is_possible
 
 START_SECONDS_MAX = 600.0
 STOP_SECONDS_MAX = 120.0

@@ -25,8 +25,8 @@ from spacekey.server.context import Parts
 from spacekey.server.http.session_cookie import COOKIE
 from spacekey.server.serving.serve import address_of, listening_socket, server_config
 from spacekey.server.settings import Settings
+from support.documents.openapi import check_answer
 
-from .openapi import check_answer
 from .schema import spacekey_schema
 from .world import FACTS, OPERATOR, PASSWORD, World, make_world
 

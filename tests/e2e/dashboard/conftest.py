@@ -14,7 +14,7 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from spacekey.server.settings import Settings
 from support.browser import chromium, chromium_path, sign_in
-from support.dashboard_world import DashboardWorld, make_dashboard_world
+from support.dashboard.world import DashboardWorld, make_dashboard_world
 from support.postgres import in_a_thread
 from support.server import on_a_socket
 

@@ -20,11 +20,11 @@ from starlette.types import ASGIApp
 
 from spacekey.server.app import build_app
 from spacekey.server.settings import Settings
+from support.apps.mounts import BASES, NASTY, Proxy, host_of
 from support.browser import settled, sign_in
-from support.dashboard_pages import dashboard_pages
-from support.dashboard_world import DashboardWorld, make_dashboard_world
+from support.dashboard.pages import dashboard_pages
+from support.dashboard.world import DashboardWorld, make_dashboard_world
 from support.databases import sqlite_database
-from support.mounts import BASES, NASTY, Proxy, host_of
 from support.postgres import in_a_thread
 from support.running_app import running
 from support.schema import spacekey_schema

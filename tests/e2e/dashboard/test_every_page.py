@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 
 from support.browser import settled
-from support.dashboard_pages import dashboard_pages
+from support.dashboard.pages import dashboard_pages
 
 from .conftest import NewVisitor, Visitor
 

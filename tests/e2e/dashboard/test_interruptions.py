@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.store import Store
 from support.browser import settled
-from support.dashboard_world import DashboardWorld
+from support.dashboard.world import DashboardWorld
 
 from .conftest import NewVisitor
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from support.browser import settled
-from support.dashboard_world import SPACES_MANY, TOKENS_MANY
+from support.dashboard.world import SPACES_MANY, TOKENS_MANY
 
 from .conftest import NewVisitor, Visitor
 

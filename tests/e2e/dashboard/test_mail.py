@@ -14,9 +14,9 @@ from spacekey.resolvers.members.members import add_account, add_member
 from spacekey.resolvers.workspaces.workspaces import create_workspace
 from spacekey.server.build import build_system, prepare_store
 from spacekey.server.settings import Settings
-from support.mailbox import Mailbox, mail_server
 from support.postgres import in_a_thread
 from support.server import on_a_socket
+from support.servers.mailbox import Mailbox, mail_server
 from support.world import OPERATOR, PASSWORD
 
 pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]

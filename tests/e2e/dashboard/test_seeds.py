@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from support.dashboard_world import NAMES
+from support.dashboard.world import NAMES
 
 from .conftest import NewVisitor, Visitor
 from .seeds import Sentence, Walk, act, badge, chip, column, copied, in_form, practice, row_class, text, to_the_list

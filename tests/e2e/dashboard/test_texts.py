@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.dashboard_texts import TEXTS
+from support.dashboard.texts import TEXTS
 
 DASHBOARD = Path(__file__).resolve().parents[3] / "dashboard"
 MODULES = {

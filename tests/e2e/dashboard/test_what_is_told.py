@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from support.dashboard_world import SENDER
+from support.dashboard.world import SENDER
 
 from .conftest import NewVisitor, fields
 

@@ -17,7 +17,7 @@ import pytest
 
 from support.first_use import create_verify_revoke
 from support.processes import started
-from support.tls import free_port
+from support.servers.tls import free_port
 from support.world import EXAMPLES
 
 ROOT = EXAMPLES.parent

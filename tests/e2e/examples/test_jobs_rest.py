@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from spacekey.examples.jobs import fastapi_app, starlette_app
 from spacekey.verifiers import MemoryVerifier
-from support.jobs_requests import ALL_EMIT_SCOPES, ALL_SPOOLED_PERMISSIONS, ASKS, GOES_THROUGH, bearer
+from support.apps.jobs_requests import ALL_EMIT_SCOPES, ALL_SPOOLED_PERMISSIONS, ASKS, GOES_THROUGH, bearer
 
 pytestmark = pytest.mark.sampled(2)
 

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from spacekey import TokenMiddleware, requires
 from spacekey.examples.jobs.starlette_app import make_app
 from spacekey.verifiers import MemoryVerifier
-from support.jobs_requests import STREAMS, bearer
+from support.apps.jobs_requests import STREAMS, bearer
 from support.running_app import running
 from support.web_socket import web_socket
 

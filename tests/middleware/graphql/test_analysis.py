@@ -22,7 +22,7 @@ from spacekey.middleware.graphql.analysis import (
     analyze_operation,
 )
 from spacekey.middleware.graphql.operations import Conditions, pick_operation
-from support.graphql_library import Person, Query, anonymous, ask, holding, library, ran, refusals
+from support.graphql.library import Person, Query, anonymous, ask, holding, library, ran, refusals
 
 SCHEMA = library()
 

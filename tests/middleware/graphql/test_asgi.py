@@ -20,7 +20,7 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware.graphql import OnDenied, ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.verifiers import MemoryVerifier
-from support.graphql_socket import graphql_socket
+from support.graphql.socket import graphql_socket
 
 MODERN = "application/graphql-response+json"
 

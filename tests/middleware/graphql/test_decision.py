@@ -27,10 +27,10 @@ from spacekey.middleware.graphql import (
     scope_report,
 )
 from spacekey.middleware.graphql.decision import DENIALS_CUT, ERRORS_MAX
-from support.graphql_library import ask, holding, library, ran, refusals
-from support.graphql_query import SUPPLIED, random_query
-from support.graphql_reference import Path, Reference
-from support.graphql_world import SCOPES, Runs, World, build_schemas, random_world
+from support.graphql.library import ask, holding, library, ran, refusals
+from support.graphql.query import SUPPLIED, random_query
+from support.graphql.reference import Path, Reference
+from support.graphql.world import SCOPES, Runs, World, build_schemas, random_world
 from support.volume import volume
 
 DENIED = "INSUFFICIENT_SCOPE"

@@ -28,7 +28,7 @@ from spacekey.middleware.graphql import (
     requires_scopes,
     scope_report,
 )
-from support.graphql_places import RULED, UNRULED, root
+from support.graphql.places import RULED, UNRULED, root
 
 
 def schema_with(*directives: object, **settings: Any) -> ScopedSchema:

@@ -14,7 +14,7 @@ from strawberry.types.execution import ExecutionResult
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.middleware.graphql import OnDenied, ScopedSchema, ScopeEnforcement
-from support.graphql_library import Person, Query, Subscription, ask, holding, library, refusals
+from support.graphql.library import Person, Query, Subscription, ask, holding, library, refusals
 
 QUERY = "{ books { title price } }"
 

@@ -20,7 +20,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes, scope_report
-from support.graphql_classes import Plans, random_plans
+from support.graphql.classes import Plans, random_plans
 from support.volume import volume
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from spacekey.middleware.graphql import (
     scope_report,
 )
 from spacekey.schema.build import PUBLIC
-from support.graphql_library import OPEN, library
+from support.graphql.library import OPEN, library
 
 ADMIN = requires_scopes("admin")
 

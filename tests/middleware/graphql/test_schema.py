@@ -27,9 +27,9 @@ from spacekey.middleware.graphql import (
     scope_report,
 )
 from spacekey.middleware.graphql.reports import CANDIDATES_MAX
-from support.graphql_library import Mutation, Person, holding, library
-from support.graphql_library import Query as LibraryQuery
-from support.graphql_places import root
+from support.graphql.library import Mutation, Person, holding, library
+from support.graphql.library import Query as LibraryQuery
+from support.graphql.places import root
 
 
 @strawberry.type

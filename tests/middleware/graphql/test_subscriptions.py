@@ -19,7 +19,7 @@ from strawberry.fastapi import GraphQLRouter
 from spacekey.domain.principal import Kind, Principal
 from spacekey.middleware.graphql import ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.verifiers import MemoryVerifier
-from support.graphql_socket import graphql_socket
+from support.graphql.socket import graphql_socket
 
 PROTOCOLS = ["graphql-transport-ws", "graphql-ws"]
 

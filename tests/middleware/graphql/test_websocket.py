@@ -22,7 +22,7 @@ from spacekey.domain.principal import Kind, Principal
 from spacekey.domain.secret import Secret
 from spacekey.middleware.graphql import ScopedGraphQL, ScopedSchema, ScopeEnforcement, requires_scopes
 from spacekey.verifiers import MemoryVerifier
-from support.graphql_socket import Closed, graphql_socket
+from support.graphql.socket import Closed, graphql_socket
 from support.running_app import running
 from support.web_socket import web_socket
 

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
 from spacekey.middleware.testing import issue_token
-from support.notes_server import HEADERS, RULES, modern, modern_headers, notes_server
+from support.apps.notes import HEADERS, RULES, modern, modern_headers, notes_server
 from support.pages import ROOT, blocks_of
 from support.running_app import running
 

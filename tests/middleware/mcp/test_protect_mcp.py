@@ -15,7 +15,7 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.middleware.testing import issue_token, undeclared_routes
 from spacekey.verifiers import MemoryVerifier
-from support.notes_server import HEADERS, RESOURCE, RULES, message, modern, modern_headers, notes_server, served
+from support.apps.notes import HEADERS, RESOURCE, RULES, message, modern, modern_headers, notes_server, served
 from support.running_app import running
 
 pytest.importorskip("mcp")

@@ -14,7 +14,7 @@ from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.secret import Secret
 from spacekey.domain.verifier import Verifier
 from spacekey.verifiers import MemoryVerifier
-from support.notes_server import HEADERS, RESOURCE, modern, modern_headers
+from support.apps.notes import HEADERS, RESOURCE, modern, modern_headers
 from support.running_app import running
 
 pytest.importorskip("mcp")

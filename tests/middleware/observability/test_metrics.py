@@ -32,7 +32,7 @@ from spacekey.middleware.usage.collector import UsageCollector
 from spacekey.middleware.verifiers.cached import Reading, cache_over
 from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call
-from support.verifier_contract import principal
+from support.verifiers.contract import principal
 
 
 class Nowhere:

@@ -22,7 +22,7 @@ from spacekey.middleware.verifiers.cached import CachedVerifier, ObservedCache, 
 from spacekey.middleware.verifiers.remote import RemoteVerifier
 from spacekey.verifiers import MemoryVerifier, VerifierChain
 from support.asgi_calls import request_of
-from support.verifier_contract import principal
+from support.verifiers.contract import principal
 
 T = 1.0
 MINT = MemoryVerifier()

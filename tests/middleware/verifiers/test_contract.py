@@ -9,8 +9,8 @@ import pytest
 
 from spacekey.domain.authentication import Authenticated, Reason, Rejected
 from spacekey.verifiers import MemoryVerifier
-from support.verifier_contract import VerifierContract, Workbench
-from support.verifiers import BENCHES
+from support.verifiers.contract import VerifierContract, Workbench
+from support.verifiers.stateless import BENCHES
 
 
 @pytest.fixture(params=BENCHES, ids=lambda kind: kind.__name__)

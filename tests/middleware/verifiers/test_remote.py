@@ -19,8 +19,8 @@ from spacekey.domain.secret import Secret
 from spacekey.domain.usage import TokenUse, UsageBatch
 from spacekey.middleware.verifiers.remote import RemoteUsage, RemoteVerifier, UsageRejected
 from spacekey.verifiers import MemoryVerifier
-from support.verifier_contract import principal
-from support.verifiers import OWN, introspection_of
+from support.verifiers.contract import principal
+from support.verifiers.stateless import OWN, introspection_of
 
 # --- a remote Spacekey that misbehaves
 

@@ -16,8 +16,8 @@ from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.tokens.revoke import revoke_token
 from support.databases import postgres_database
-from support.pgbouncer import PgBouncer
 from support.postgres import PostgresServer
+from support.servers.pgbouncer import PgBouncer
 from support.world import OPERATOR, make_world
 
 AT_ONCE = 6

@@ -27,10 +27,19 @@ from spacekey.resolvers.tokens.revoke import revoke_token
 from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import packaged_products
 from support.databases import TEMPLATE, migrate, postgres_database
-from support.pgbouncer import PgBouncer
 from support.postgres import ADMIN, PostgresServer
 from support.processes import Installation
-from support.tls import CERTIFIED, KEY_PASSWORD, PASSWORD, Authority, DirectTls, TlsServer, free_port, tls_server
+from support.servers.pgbouncer import PgBouncer
+from support.servers.tls import (
+    CERTIFIED,
+    KEY_PASSWORD,
+    PASSWORD,
+    Authority,
+    DirectTls,
+    TlsServer,
+    free_port,
+    tls_server,
+)
 from support.world import OPERATOR, make_world
 
 pytestmark = pytest.mark.sampled(3)

@@ -41,7 +41,7 @@ from spacekey.schema.context import context_of
 from spacekey.schema.limits.costs import PARTS_PER_COST, CostModel, Measure, Size, at_most, product_sizes
 from spacekey.schema.limits.operations import COST_MAX, INTROSPECTION_MAX, INTROSPECTION_PER_COST, INTROSPECTIONS_MAX
 from support import rows
-from support.principals import principal_of
+from support.authorization.principals import principal_of
 from support.schema import spacekey_schema
 from support.volume import volume
 from support.world import FACTS, Jar, World, example_products, make_world

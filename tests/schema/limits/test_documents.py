@@ -29,7 +29,7 @@ from spacekey.schema.limits.documents import (
     nodes_of,
     parse_bounded,
 )
-from support.dashboard_documents import dashboard_documents
+from support.dashboard.documents import dashboard_documents
 from support.world import World, make_world
 
 SCHEMA = build.build_schema()

@@ -12,7 +12,7 @@ from spacekey.models.engine.store import Store
 from spacekey.schema.build import DOCUMENTS_CACHED
 from spacekey.schema.limits.documents import TOKENS_MAX, DocumentSteps
 from spacekey.schema.limits.operations import ALIASES_MAX, DEPTH_MAX
-from support.principals import principal_of
+from support.authorization.principals import principal_of
 from support.schema import spacekey_schema
 from support.statements import counting
 from support.world import World, make_world

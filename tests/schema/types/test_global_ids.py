@@ -36,8 +36,8 @@ from spacekey.schema.types.members import Member
 from spacekey.schema.types.objects import Space, Token
 from spacekey.schema.types.objects import Workspace as WorkspaceType
 from spacekey.schema.types.relay import DATE_TIME
-from support.authorization_table import OPERATIONS, On
-from support.principals import principal_of
+from support.authorization.principals import principal_of
+from support.authorization.table import OPERATIONS, On
 from support.schema import spacekey_schema
 from support.world import OPERATOR, World, make_world
 

@@ -11,7 +11,7 @@ from spacekey.models.engine.store import Store
 from spacekey.resolvers.members.members import add_member
 from spacekey.resolvers.tokens import usage as keep_usage
 from spacekey.resolvers.tokens.create import NewToken, create_token
-from support.principals import principal_of
+from support.authorization.principals import principal_of
 from support.schema import spacekey_schema
 from support.world import OPERATOR, World, make_world
 

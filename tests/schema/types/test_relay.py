@@ -21,7 +21,7 @@ from spacekey.resolvers.tokens.revoke import delete_token
 from spacekey.resolvers.workspaces.lists import audit_list, invitation_lists
 from spacekey.resolvers.workspaces.roles import set_role
 from spacekey.schema.types.audit import AuditAction
-from support.principals import principal_of
+from support.authorization.principals import principal_of
 from support.rows import add, an_event
 from support.schema import spacekey_schema
 from support.world import FACTS, OPERATOR, World, make_world

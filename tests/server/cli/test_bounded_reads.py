@@ -32,7 +32,7 @@ from spacekey.resolvers.access.caller import RequestFacts
 from spacekey.resolvers.audit.log import Attribution, record
 from spacekey.resolvers.tokens import usage as keep_usage
 from support.cli import Cli, command_tree
-from support.openapi import api_document
+from support.documents.openapi import api_document
 from support.rows import NOW, a_space, a_token, a_user, a_workspace, add
 from support.server import bearer, served
 

@@ -24,8 +24,8 @@ from spacekey.server.cli._removed import OPTIONS
 from spacekey.server.cli.app import SINGLES
 from support.cli import Cli, leaves
 from support.databases import postgres_database, sqlite_database
-from support.environ import without_settings
 from support.postgres import PostgresServer
+from support.programs.environ import without_settings
 
 HEAVY = (
     "httpx",

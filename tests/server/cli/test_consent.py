@@ -17,7 +17,7 @@ import pytest
 
 from support.cli import Cli, leaves
 from support.databases import sqlite_database
-from support.environ import without_settings
+from support.programs.environ import without_settings
 
 pytestmark = pytest.mark.sampled(3)
 

@@ -12,7 +12,7 @@ import pytest
 
 from spacekey.server.cli._run import program_called
 from support.cli import Cli
-from support.environ import without_settings
+from support.programs.environ import without_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 

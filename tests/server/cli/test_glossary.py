@@ -20,7 +20,7 @@ from spacekey.domain.refusal import Forbidden
 from spacekey.schema.errors import error_of
 from support.cli import Cli, command_tree
 from support.databases import sqlite_database
-from support.openapi import api_document
+from support.documents.openapi import api_document
 from support.pages import ROOT
 from support.schema import spacekey_schema
 

@@ -22,8 +22,8 @@ from spacekey.domain.product_file import load_product, parse_product
 from spacekey.server.cli._init_files import product_file
 from spacekey.server.cli.init import _name_of, _prefix_of
 from support.cli import Cli
-from support.environ import without_settings
 from support.processes import started
+from support.programs.environ import without_settings
 
 NOTHING = Cli({})
 ANSWERS = {

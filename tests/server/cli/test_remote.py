@@ -31,7 +31,7 @@ from spacekey.server.cli.remote.places import space_called
 from spacekey.server.settings import Settings
 from support.cli import Cli, leaves
 from support.databases import sqlite_database
-from support.environ import without_settings
+from support.programs.environ import without_settings
 from support.server import on_a_socket
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -16,7 +16,7 @@ from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import UNSET
 from spacekey.server.cli._run import read_expiry, read_lifetime, scope_names
 from support.cli import Cli
-from support.environ import without_settings
+from support.programs.environ import without_settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

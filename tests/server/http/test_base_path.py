@@ -36,8 +36,8 @@ from spacekey.server.http.element import PATH as ELEMENT
 from spacekey.server.http.routes import OPERATIONS
 from spacekey.server.http.session_cookie import COOKIE, cookie_name
 from spacekey.server.settings import Settings
+from support.apps.mounts import BASES, NASTY, Proxy, host_of
 from support.databases import sqlite_database
-from support.mounts import BASES, NASTY, Proxy, host_of
 from support.postgres import in_a_thread
 from support.running_app import running
 from support.schema import spacekey_schema

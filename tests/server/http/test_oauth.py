@@ -30,7 +30,7 @@ from spacekey.server.http.oauth import BATCH_BYTES_MAX
 from spacekey.server.http.request_models import INTROSPECTED_MAX as TOKENS_MAX
 from support.server import ANSWER_SECONDS_MAX, ORIGIN, Served, bearer, changed, fault_of, served
 from support.statements import counting
-from support.stored_verifiers import Counting
+from support.verifiers.stored import Counting
 from support.world import OPERATOR
 
 

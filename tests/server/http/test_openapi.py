@@ -1,6 +1,6 @@
 """The OpenAPI document is about the operations there are, and what it says of requests is what is read.
 
-That every answer is as declared, :func:`support.openapi.check_answer` holds for each request of the suite.
+That every answer is as declared, :func:`support.documents.openapi.check_answer` holds for each request of the suite.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from spacekey.server.http.requests import FORM_TYPE, JSON_TYPE, validated
 from spacekey.server.http.response_models import NewApiKey
 from spacekey.server.http.routes import OPERATIONS
 from spacekey.server.settings import Settings
-from support.openapi import api_document, check_answer, validator, values
+from support.documents.openapi import api_document, check_answer, validator, values
 from support.server import served
 
 BODIES = [one for one in OPERATIONS if one.body is not None]

@@ -38,9 +38,9 @@ from spacekey.resolvers.workspaces.lists import audit_list
 from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.settings import Settings, packaged_products
 from spacekey.verifiers import VerifierChain
+from support.apps.refused_uses import ANSWER_SECONDS_MAX, Place, place_of
 from support.asgi_calls import http_scope
 from support.databases import postgres_database, sqlite_database
-from support.refused_uses import ANSWER_SECONDS_MAX, Place, place_of
 from support.running_app import running, running_on_unix
 from support.server import ORIGIN, Served, bearer, on_a_socket, served
 from support.web_socket import web_socket

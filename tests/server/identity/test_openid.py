@@ -26,9 +26,9 @@ from spacekey.server.http.sign_in import CALLBACK, START
 from spacekey.server.identity.flow import Flow, safe_return
 from spacekey.server.identity.openid import OpenIDConnect
 from spacekey.server.settings import Settings
-from support.provider import CLIENT_ID, CLIENT_SECRET, Claims, Provider, running
 from support.schema import spacekey_schema
 from support.server import Served
+from support.servers.provider import CLIENT_ID, CLIENT_SECRET, Claims, Provider, running
 from support.world import PASSWORD, StoppedClock, World, make_world
 
 pytestmark = pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)

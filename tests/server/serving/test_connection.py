@@ -34,8 +34,8 @@ from spacekey.server.serving.connection import (
     connection_limits,
 )
 from spacekey.server.settings import Settings
+from support.programs.waiting import until
 from support.running_app import running, running_on_unix
-from support.waiting import until
 
 pytestmark = pytest.mark.sampled(2)
 

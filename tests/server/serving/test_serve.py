@@ -17,7 +17,7 @@ from spacekey.models.engine.store import POSTGRESQL
 from spacekey.server.build import build_system, make_folder
 from spacekey.server.serving.serve import address_of, listening_socket
 from spacekey.server.settings import Settings
-from support.environ import without_settings
+from support.programs.environ import without_settings
 from support.server import on_a_socket
 
 PROGRAM = """

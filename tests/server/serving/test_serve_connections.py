@@ -20,7 +20,7 @@ import pytest
 
 from spacekey.server.cli._run import USAGE
 from support.processes import Installation, Process, started_process
-from support.sockets_of import socket_of
+from support.programs.sockets import socket_of
 
 SECONDS_MAX = 300.0
 DESCRIPTORS = 256

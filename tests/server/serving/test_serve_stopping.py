@@ -16,7 +16,7 @@ from spacekey.models.engine.store import POSTGRESQL, Store
 from spacekey.resolvers.staleness import STALENESS_SECONDS_MAX, set_staleness
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.server.serving import serve
-from support.environ import without_settings
+from support.programs.environ import without_settings
 from support.server import bearer, served
 from support.world import OPERATOR, make_world
 

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-_FOLDER = Path(__file__).resolve().parents[2] / "dashboard" / "texts"
+_FOLDER = Path(__file__).resolve().parents[3] / "dashboard" / "texts"
 _ENTRY = re.compile(r'^  "([\w.]+)":\s*((?:\s*"(?:[^"\\]|\\.)*"\s*\+?)+),$', re.MULTILINE)
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"')
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from .postgres import ADMIN, START_SECONDS_MAX, STOP_SECONDS_MAX, UNPRIVILEGED, PostgresServer, in_a_thread
-from .tls import PASSWORD, TlsServer, free_port
+from support.postgres import ADMIN, START_SECONDS_MAX, STOP_SECONDS_MAX, UNPRIVILEGED, PostgresServer, in_a_thread
+from support.servers.tls import PASSWORD, TlsServer, free_port
 
 MISSING = "NO PGBOUNCER: connection pooling is NOT TESTED here; install pgbouncer"
 

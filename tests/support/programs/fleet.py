@@ -11,12 +11,11 @@ from typing import Any
 import httpx
 
 from spacekey.domain.principal import Limit
-
-from .jobs_requests import bearer
-from .people import Person, accept_invitation, sign_in
-from .processes import OWNER_EMAIL, OWNER_PASSWORD, Installation
-from .redis_server import RedisServer
-from .world import EXAMPLES
+from support.apps.jobs_requests import bearer
+from support.people import Person, accept_invitation, sign_in
+from support.processes import OWNER_EMAIL, OWNER_PASSWORD, Installation
+from support.redis_server import RedisServer
+from support.world import EXAMPLES
 
 LIMIT = Limit(per_minute=300, burst=30)
 _AS_IT_IS = 'kinds = ["workspace", "space"]', "tokens_max = 20\nper_minute = 100\nburst = 20"

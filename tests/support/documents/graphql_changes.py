@@ -16,7 +16,7 @@ from graphql import (
     parse,
 )
 
-from .openapi_changes import scopes_changed
+from support.documents.openapi_changes import scopes_changed
 
 
 def breaking_changes(old: str, new: str) -> list[str]:

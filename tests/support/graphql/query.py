@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from random import Random
 
-from support.graphql_world import World
+from support.graphql.world import World
 
 VARIABLES = {"yes": ("$yes: Boolean!", True), "no": ("$no: Boolean!", False), "on": ("$on: Boolean = true", True)}
 SUPPLIED = {"yes": True, "no": False}

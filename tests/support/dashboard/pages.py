@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .dashboard_world import DashboardWorld
+from support.dashboard.world import DashboardWorld
 
 
 def dashboard_pages(world: DashboardWorld) -> dict[str, str]:

@@ -31,10 +31,9 @@ from spacekey.server.build import build_system, build_verifier
 from spacekey.server.database_verifier import DatabaseVerifier
 from spacekey.server.http.authorize import AppVerifier
 from spacekey.server.settings import Settings
+from support.server import on_a_socket
+from support.verifiers.contract import SECRET_PREFIX, SPACE_ID, WORKSPACE_ID, Workbench
 from support.world import OPERATOR
-
-from .server import on_a_socket
-from .verifier_contract import SECRET_PREFIX, SPACE_ID, WORKSPACE_ID, Workbench
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 PRODUCT = f"""

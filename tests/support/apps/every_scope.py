@@ -12,8 +12,7 @@ from starlette.routing import Route
 from spacekey import TokenMiddleware, requires
 from spacekey.domain.product import Product
 from spacekey.domain.verifier import Verifier
-
-from .jobs_requests import bearer
+from support.apps.jobs_requests import bearer
 
 PATIENCE_SECONDS = 120.0
 """A verification's deadline in tests: a busy machine must not turn answers into 503."""

@@ -18,8 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from spacekey import TokenMiddleware, protect, public
 from spacekey.domain.rule import Rule, all_of, any_of
 from spacekey.verifiers import MemoryVerifier
-
-from .route_leaves import ANYBODY, BENEATH, ENFORCING, MOUNTED, OTHER, UNDECLARED, Draft, Leaf
+from support.apps.route_leaves import ANYBODY, BENEATH, ENFORCING, MOUNTED, OTHER, UNDECLARED, Draft, Leaf
 
 PARTS = ("x", "y", "x/", "", "{id}", "{rest:path}")
 HOST = "api.test"

@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from .postgres import ADMIN, PostgresServer
+from support.postgres import ADMIN, PostgresServer
 
 MISSING = "NO POSTGRESQL WITH TLS: encrypted connections are NOT TESTED here; install Debian's postgresql"
 PASSWORD = "hidden-word"

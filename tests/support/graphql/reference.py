@@ -21,8 +21,8 @@ from graphql import (
     VariableNode,
 )
 
-from support.graphql_query import VARIABLES
-from support.graphql_world import FieldSpec, Lists, World
+from support.graphql.query import VARIABLES
+from support.graphql.world import FieldSpec, Lists, World
 
 Path = tuple[str | int, ...]
 

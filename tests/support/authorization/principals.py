@@ -6,8 +6,7 @@ from spacekey.domain.authentication import Authenticated
 from spacekey.domain.principal import Principal
 from spacekey.resolvers.access.caller import MemberCaller
 from spacekey.resolvers.accounts.sessions import session_outcome, sign_in
-
-from .world import FACTS, PASSWORD, World
+from support.world import FACTS, PASSWORD, World
 
 
 async def principal_of(world: World, caller: MemberCaller) -> Principal:

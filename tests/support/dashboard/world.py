@@ -25,9 +25,8 @@ from spacekey.resolvers.workspaces.spaces import create_space
 from spacekey.resolvers.workspaces.workspaces import create_workspace
 from spacekey.server.build import build_system, prepare_store
 from spacekey.server.settings import Settings
-
-from .rows import a_space
-from .world import OPERATOR, PASSWORD
+from support.rows import a_space
+from support.world import OPERATOR, PASSWORD
 
 SYSTEMS = {
     "emit": ("Emit jobs", "team", ("jobs:worker", "jobs:create")),

@@ -20,8 +20,7 @@ from spacekey.middleware.verifiers.remote import UNCHANGED, RemoteVerifier
 from spacekey.middleware.verifiers.wrapper import VerifierWrapper, _OnlyVerifies, as_verifier
 from spacekey.server.bearers import WithPortalSessions, WithServices
 from spacekey.verifiers import MemoryVerifier, VerifierChain
-
-from .verifier_contract import Workbench
+from support.verifiers.contract import Workbench
 
 OWN = "sk_live_own"
 
