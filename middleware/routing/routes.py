@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRo
 from starlette.types import ASGIApp
 
 from spacekey.domain.errors import ConfigurationError, RuleError
+from spacekey.domain.principal import Principal
 from spacekey.middleware.rules.marks import MARK, access_of, has_lost_rule
 from spacekey.middleware.rules.requirement import (
     OPTIONAL,
@@ -241,8 +242,8 @@ def _of_dependencies(dependant: Any, path: str) -> Access | None:
 
     Without a rule it is ``optional`` or ``public`` if one of them declares it. ``optional`` adds nothing to a rule.
 
-    :raises RuleError: if one declares ``public`` and another something else, or is ``Depends(public)`` or
-        ``Depends(RequireScopes)``.
+    :raises RuleError: if one declares ``public`` and another something else, or is ``Depends(public)``,
+        ``Depends(RequireScopes)`` or ``Depends(Principal)``.
     """
     found: Requirement | None = None
     openness: set[Access] = set()
@@ -253,6 +254,11 @@ def _of_dependencies(dependant: Any, path: str) -> Access | None:
             # FastAPI would call the class, and make a rule for each request, which nothing enforces.
             name = each.call.__name__
             raise RuleError(f"{path}: Depends({name}): write dependencies=[{name}(…)], with parentheses")
+        if isinstance(each.call, type) and issubclass(each.call, Principal):
+            raise RuleError(
+                f"{path}: Depends({each.call.__name__}) would be made of what a request says; write "
+                "Annotated[Principal, RequireScopes(…)]"
+            )
         declared = access_of(each.call)
         if isinstance(declared, Requirement):
             added = requirement_of(*(each.parent_oauth_scopes or ()), *(each.own_oauth_scopes or ()))

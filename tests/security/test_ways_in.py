@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spacekey import TokenMiddleware, protect, public, requires
 from spacekey.domain.errors import RuleError
+from spacekey.domain.principal import Principal
 from spacekey.middleware.fastapi import OptionalPrincipal, Public, RequireScopes
 from spacekey.middleware.testing import undeclared_routes
 from spacekey.verifiers import MemoryVerifier
@@ -101,6 +102,46 @@ async def test_protect_holds_for_what_a_mounted_apps_middleware_answers_by_itsel
         assert [(await call(app, "GET", path, sent)).status for sent in ([], OTHER)] == [401, 403], path
     assert RAN == []
     assert [(await call(app, "GET", path, HOLDER)).status for path in ("/m/status", "/m/x")] == [200, 200]
+
+
+class OwnPrincipal(Principal):
+    """A type of an app's own."""
+
+    __slots__ = ()
+
+
+async def with_default(caller: Principal = Depends()) -> str:  # noqa: B008 - as FastAPI once taught it
+    RAN.append(caller.id)
+    return "ok"
+
+
+async def annotated(caller: Annotated[Principal, Depends(Principal)]) -> str:
+    RAN.append(caller.id)
+    return "ok"
+
+
+async def of_a_subclass(caller: Annotated[OwnPrincipal, Depends()]) -> str:
+    RAN.append(caller.id)
+    return "ok"
+
+
+async def deeper(caller: Annotated[str, Depends(with_default)]) -> str:
+    RAN.append(caller)
+    return "ok"
+
+
+@pytest.mark.parametrize("undeclared", ["deny", "optional", "ignore"])
+@pytest.mark.parametrize("endpoint", [with_default, annotated, of_a_subclass, deeper])
+async def test_a_principal_is_never_made_of_what_a_request_says(endpoint: Any, undeclared: Any) -> None:
+    """FastAPI would call the class with the query string and the body: the client would say who it is."""
+    for dependencies in ([], RULE):
+        app = FastAPI(openapi_url=None)
+        app.post("/x", dependencies=dependencies)(endpoint)
+        app.add_middleware(TokenMiddleware, verifier=VERIFIER, undeclared=undeclared)
+        assert "write Annotated[Principal, RequireScopes(…)]" in (await start_up(app) or "")
+        with pytest.raises(RuleError, match="what a request says"):
+            await call(app, "POST", "/x", HOLDER, b"id=forged&kind=workspace")
+    assert RAN == []
 
 
 @pytest.mark.parametrize("undeclared", ["optional", "ignore"])
