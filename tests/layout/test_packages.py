@@ -10,6 +10,9 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
 from .test_imports import FOLDERS, OWN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,3 +60,21 @@ def test_the_pythons_that_are_declared_are_told_alike() -> None:
     assert project["requires-python"] == f">={declared[0]}"
     for page in ("README.md", "CHANGELOG.md"):
         assert f"Python {declared[0]} to {declared[-1]}" in (ROOT / page).read_text(encoding="utf-8"), page
+
+
+def test_the_pinned_versions_install_on_every_release_of_each_declared_python() -> None:
+    """Debian 12 has Python 3.11.2: a pin that asks for 3.11.5 would make ``make test`` fail there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
+    asked = {
+        f"{one.name}=={one.version}": SpecifierSet(one.metadata.get("Requires-Python", ""))
+        for one in metadata.distributions()
+        if canonicalize_name(one.name) in pinned
+    }
+    assert len(asked) > 100
+    refusing = {
+        name: str(pythons) for name, pythons in asked.items() if not all(f"{one}.0" in pythons for one in declared)
+    }
+    assert refusing == {}
