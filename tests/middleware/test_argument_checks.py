@@ -178,7 +178,14 @@ async def test_async_functions_objects_and_parts_of_them_are_fallbacks() -> None
     async def two(_mine: int, _connection: object) -> AuthenticationResult:
         return Anonymous()
 
-    for fallback in (_Calling(), _Calling().__call__, partial(two, 1), AsyncMock(return_value=Anonymous())):
+    async def unsigned(_connection: object) -> AuthenticationResult:
+        return Anonymous()
+
+    vars(unsigned)["__signature__"] = (
+        "inspect.signature() raises TypeError for this, as for an AsyncMock of Python 3.11.2"
+    )
+    mock = AsyncMock(return_value=Anonymous())
+    for fallback in (_Calling(), _Calling().__call__, partial(two, 1), mock, unsigned):
         app = TokenMiddleware(
             Starlette(routes=[Route("/", requires("a")(_page))]), ANY, fallback_authenticator=fallback
         )

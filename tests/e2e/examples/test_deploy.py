@@ -209,7 +209,9 @@ def test_no_secret_is_written_down() -> None:
             assert not re.findall(r"(?i)password[:=] *[\"']?[a-z0-9]{4}", file.read_text()), file
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="NO SYSTEMD: units are NOT CHECKED here; install systemd"
+)
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path, tmp_path: Path) -> None:
     """Checked in a copy whose programs exist; the paths of the example are those of an installation."""

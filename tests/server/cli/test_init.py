@@ -126,7 +126,9 @@ def test_any_title_and_folder_make_a_product(title: str, folder: str) -> None:
     assert (product.title, product.scopes["a:b"]) == (title, title)
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="NO SYSTEMD: units are NOT CHECKED here; install systemd"
+)
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     NOTHING("init", str(tmp_path), "--yes", "--deploy", "systemd", "--title", "100% Tasks")
     unit = tmp_path / "spacekey.service"
