@@ -84,7 +84,7 @@ WORKING = {
     "application_name": "spacekey",
     "channel_binding": "prefer",
     "client_encoding": "UTF8",
-    "connect_timeout": "7",
+    "connect_timeout": "60",
     "fallback_application_name": "spacekey",
     "gssdelegation": "0",
     "gssencmode": "prefer",
