@@ -26,8 +26,8 @@ def main() -> None:
 
 
 def _main() -> None:
-    from ._run import decoded_arguments, prepare_streams
     from .app import build_app
+    from .common.run import decoded_arguments, prepare_streams
 
     prepare_streams()
     arguments = decoded_arguments(sys.argv[1:])

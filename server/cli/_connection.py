@@ -6,13 +6,13 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from ._run import MIGRATE, REFUSED, UNAVAILABLE, USAGE, Failure, is_missing, sentence, settings_now
+from .common.run import MIGRATE, REFUSED, UNAVAILABLE, USAGE, Failure, is_missing, sentence, settings_now
 
 if TYPE_CHECKING:
     from spacekey.models.engine.store import Store
     from spacekey.resolvers.system import System
 
-    from ._backend import Backend
+    from .common.backend import Backend
     from .remote.login import Server
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ import getpass
 import json
 from collections.abc import Mapping
 
-from ._run import USAGE, Failure
+from .common.run import USAGE, Failure
 
 _PRODUCT = """\
 # What tokens of {name} may do. The reference of this file: docs/reference/product-file.md

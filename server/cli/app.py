@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ._run import MEANING, NAME, Branch, Leaf, Root
+from .common.run import MEANING, NAME, Branch, Leaf, Root
 
 _HELP = "API tokens done right: issue, manage and check them. Settings are read from SPACEKEY_… variables."
 
@@ -199,7 +199,7 @@ def build_app(words: Sequence[str] | None = None) -> typer.Typer:
 
 
 def _add(app: typer.Typer, name: str, path: str, command: Callable[..., None]) -> None:
-    from ._examples import EXAMPLES
+    from .common.examples import EXAMPLES
 
     class WithExamples(Leaf):
         """A command that shows examples of how it is called."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from . import _complete
-from ._backend import Backend
 from ._connection import connected, run
-from ._names import actor_id
 from ._options import WORKSPACE_VARIABLE, AsArray, AsJson, AsLines, Limit, Wide
-from ._output import Facts, Format, Listing, json_text, say, show_one
-from ._run import USAGE, Failure, read_moment
+from .common.backend import Backend
+from .common.names import actor_id
+from .common.output import Facts, Format, Listing, json_text, say, show_one
+from .common.run import USAGE, Failure, read_moment
 
 if TYPE_CHECKING:
     from spacekey.resolvers.audit.chains import Head
@@ -235,7 +235,7 @@ def export(
 async def _chain_of(system: System, workspace: str | None, of_system: bool) -> str:
     from spacekey.models.tables.audit import SYSTEM_CHAIN
 
-    from ._lookup import workspace_called
+    from .common.lookup import workspace_called
 
     if of_system:
         return SYSTEM_CHAIN
@@ -247,6 +247,6 @@ async def _chain_of(system: System, workspace: str | None, of_system: bool) -> s
 async def _chain_called(system: System, name: str) -> str:
     from spacekey.models.tables.audit import SYSTEM_CHAIN
 
-    from ._lookup import workspace_called
+    from .common.lookup import workspace_called
 
     return SYSTEM_CHAIN if name == SYSTEM_CHAIN else (await workspace_called(system, name)).id

@@ -9,11 +9,11 @@ import typer
 
 from ._connection import check_local
 from ._options import AsArray, AsLines
-from ._output import Format, Listing, styled
-from ._run import Failure
+from .common.output import Format, Listing, styled
+from .common.run import Failure
 
 if TYPE_CHECKING:
-    from ._findings import Finding
+    from .common.findings import Finding
 
 _STYLES = {"ok": "green", "warning": "yellow", "wrong": "red", "skipped": "dim"}
 
@@ -27,7 +27,7 @@ def check(
     as_lines: AsLines = False,
 ) -> None:
     """Check settings, products, the database's revision and the clock; exits with 1 when something is wrong."""
-    from ._findings import findings_of
+    from .common.findings import findings_of
 
     if not products:
         check_local()
@@ -46,7 +46,7 @@ def check(
 
 def _show(findings: list[Finding]) -> None:
     """Print each finding in whole, a remedy below what it is for: a message that is cut is no help."""
-    from ._table import INDENT, cells, fitted, printable, terminal_width, wrapped
+    from .common.table import INDENT, cells, fitted, printable, terminal_width, wrapped
 
     width, first = terminal_width(), max(cells(finding.result) for finding in findings)
     for finding in findings:

@@ -8,8 +8,8 @@ import typer
 
 from ._connection import run
 from ._options import AsJson, DryRun, Yes
-from ._output import Facts, say, show_one
-from ._run import confirmed, operator
+from .common.output import Facts, say, show_one
+from .common.run import confirmed, operator
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System

@@ -15,8 +15,8 @@ import typer
 
 from ._init_files import compose_file, product_file, settings_file, systemd_unit
 from ._options import AsJson
-from ._output import say, show_one
-from ._run import NAME, USAGE, Failure
+from .common.output import say, show_one
+from .common.run import NAME, USAGE, Failure
 
 PREFIX_LENGTH = 4
 NAME_LENGTH_MAX = 30

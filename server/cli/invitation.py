@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ._backend import Backend, Consent
 from ._connection import connected
 from ._options import AsArray, AsJson, AsLines, Email, Limit, Wide, Workspace, Yes
-from ._output import Format, Listing, show_one
+from .common.backend import Backend, Consent
+from .common.output import Format, Listing, show_one
 
 COLUMNS = ("email", "name", "role", "invited_by", "created_at", "expires_at", "id")
 DROP = ("created_at", "invited_by", "name", "expires_at", "role", "email")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ._options import AsJson
-from ._output import Facts, say, show_one
-from ._run import Failure, read_secret
+from .common.output import Facts, say, show_one
+from .common.run import Failure, read_secret
 
 if TYPE_CHECKING:
     from .remote.login import Server

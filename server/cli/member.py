@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from . import _complete
-from ._backend import Backend, Consent
 from ._connection import connected
-from ._consent import show_change
 from ._options import Account, AsArray, AsJson, AsLines, DryRun, Limit, NoWait, Wide, Workspace, Yes
-from ._output import Format, Listing, show_once, show_one
+from .common.backend import Backend, Consent
+from .common.consent import show_change
+from .common.output import Format, Listing, show_once, show_one
 
 COLUMNS = ("email", "email_proven", "name", "role", "can_sign_in", "created_at", "user_id")
 DROP = ("created_at", "can_sign_in", "email_proven", "name", "role", "email")

@@ -8,8 +8,8 @@ import typer
 
 from . import _complete
 from ._options import AsArray, AsJson, AsLines, Wide
-from ._output import Facts, Format, Listing, json_text, print_table, styled
-from ._run import settings_now
+from .common.output import Facts, Format, Listing, json_text, print_table, styled
+from .common.run import settings_now
 
 if TYPE_CHECKING:
     from spacekey.domain.product import Product
@@ -42,7 +42,7 @@ def show(
     """Show a product's scopes, shorthands, presets, roles and plans."""
     from spacekey.domain.product_file import load_products
 
-    from ._lookup import product_called
+    from .common.lookup import product_called
 
     loaded = {} if product.endswith(".toml") else load_products(settings_now().products)
     facts = product_facts(product_called(loaded, product))

@@ -11,8 +11,8 @@ import typer
 
 from ._connection import check_local, run
 from ._options import AsJson, DryRun, Yes
-from ._output import Facts, say, show_one
-from ._run import USAGE, Failure, confirmed, operator
+from .common.output import Facts, say, show_one
+from .common.run import USAGE, Failure, confirmed, operator
 
 if TYPE_CHECKING:
     from spacekey.resolvers.restore.report import RestoreReport
@@ -92,7 +92,7 @@ def _show(report: RestoreReport, as_json: bool, *, rehearsed: bool) -> None:
         return
     if rehearsed:
         say("Nothing was changed. This is what would happen:")
-    from ._output import print_table
+    from .common.output import print_table
 
     chains = [_chain_facts(report, one.chain) for one in report.chains]
     if chains:

@@ -7,12 +7,12 @@ from typing import Annotated, TypeAlias
 import typer
 
 from . import _complete
-from ._backend import Backend, Consent
 from ._connection import connected
-from ._consent import show_change
 from ._options import AsArray, AsJson, AsLines, DryRun, Limit, NoWait, Wide, Workspace, Yes
-from ._output import Format, Listing
-from ._run import scope_names
+from .common.backend import Backend, Consent
+from .common.consent import show_change
+from .common.output import Format, Listing
+from .common.run import scope_names
 
 RoleName: TypeAlias = Annotated[
     str, typer.Argument(metavar="ROLE", autocompletion=_complete.roles, help="The role's name, like 'reviewer'.")

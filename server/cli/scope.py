@@ -14,8 +14,8 @@ from spacekey.domain.text_input import decode_text, read_file
 
 from . import _complete
 from ._options import AsJson, Yes
-from ._output import Facts, json_text, say, show_one
-from ._run import USAGE, Failure, confirmed
+from .common.output import Facts, json_text, say, show_one
+from .common.run import USAGE, Failure, confirmed
 
 if TYPE_CHECKING:
     import strawberry
@@ -49,7 +49,7 @@ def rename(
     'spacekey check' lists the names that are held and that the product no longer has.
     """
     from ._connection import run
-    from ._run import operator
+    from .common.run import operator
 
     if not dry_run:
         confirmed(f"All who hold '{old}' in workspaces of '{product}' hold '{new}' from then on. Rename it?", yes=yes)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _complete
-from ._backend import DryRun as Rehearsed
 from ._connection import run
-from ._consent import show_change
 from ._options import AsArray, AsJson, AsLines, DryRun, Limit, Wide, Yes
-from ._output import Facts, Format, Listing, show_once
-from ._run import confirmed, operator, read_lifetime
+from .common.backend import DryRun as Rehearsed
+from .common.consent import show_change
+from .common.output import Facts, Format, Listing, show_once
+from .common.run import confirmed, operator, read_lifetime
 
 if TYPE_CHECKING:
     from spacekey.models.tables.records import ServiceRecord
@@ -58,7 +58,7 @@ def list_(limit: Limit = None, as_json: AsArray = False, as_lines: AsLines = Fal
     async def work(system: System) -> None:
         from spacekey.resolvers.services import list_services
 
-        from ._lookup import every
+        from .common.lookup import every
 
         with Listing(form, *COLUMNS, drop=DROP) as listing:
             async for one in every(lambda page: list_services(system, operator(), page)):

@@ -10,8 +10,8 @@ import typer
 
 from ._connection import check_local, run
 from ._options import AsJson
-from ._output import Facts, say, show_one
-from ._run import operator, settings_now
+from .common.output import Facts, say, show_one
+from .common.run import operator, settings_now
 
 if TYPE_CHECKING:
     from spacekey.resolvers.system import System
@@ -46,7 +46,7 @@ def migrate(as_json: AsJson = False) -> None:
         from spacekey.models.migrations.run import current, upgrade
         from spacekey.server.build import make_folder
 
-        from ._run import is_missing
+        from .common.run import is_missing
 
         make_folder(system.store)
         before = None if is_missing(system.store) else await current(system.store)
@@ -69,7 +69,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Make an owner and a workspace for each product; what is there already stays as it is."""
-    from ._output import made_text, requests_text
+    from .common.output import made_text, requests_text
 
     settings = _settings(host, port)
     if "SPACEKEY_WORKSPACE_CREATION" not in os.environ:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from ._backend import Backend, Consent
 from ._connection import connected
-from ._consent import show_change
 from ._options import AsArray, AsJson, AsLines, DryRun, Limit, NoWait, SpaceHome, SpaceName, Wide, Workspace, Yes
-from ._output import Format, Listing, show_one
-from ._run import USAGE, Failure
+from .common.backend import Backend, Consent
+from .common.consent import show_change
+from .common.output import Format, Listing, show_one
+from .common.run import USAGE, Failure
 
 
 def list_(

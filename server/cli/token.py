@@ -18,10 +18,7 @@ from spacekey.domain.token_state import Status
 from spacekey.domain.unset import UNSET
 
 from . import _complete
-from ._backend import Backend, Consent, Ending
 from ._connection import connected
-from ._consent import show_change
-from ._names import actor_id, token_id
 from ._options import (
     EXPIRES_HELP,
     GRANT_HELP,
@@ -37,8 +34,11 @@ from ._options import (
     Workspace,
     Yes,
 )
-from ._output import TABLE_ROWS_MAX, Facts, Format, Listing, print_table, say, show_once, show_one
-from ._run import USAGE, Failure, read_expiry, read_secret, scope_names
+from .common.backend import Backend, Consent, Ending
+from .common.consent import show_change
+from .common.names import actor_id, token_id
+from .common.output import TABLE_ROWS_MAX, Facts, Format, Listing, print_table, say, show_once, show_one
+from .common.run import USAGE, Failure, read_expiry, read_secret, scope_names
 
 ROTATE_AFTER_DAYS = 90
 ONCE = "The secret, shown this once and never again:"

@@ -7,12 +7,12 @@ from typing import Annotated, TypeAlias
 import typer
 
 from . import _complete
-from ._backend import Backend
 from ._connection import connected
-from ._names import token_id
 from ._options import WORKSPACE_VARIABLE, AsArray, AsLines, Wide, Workspace
-from ._output import Format, Listing
-from ._run import USAGE, Failure
+from .common.backend import Backend
+from .common.names import token_id
+from .common.output import Format, Listing
+from .common.run import USAGE, Failure
 
 Days: TypeAlias = Annotated[int, typer.Option("--days", help="The last so many days, today included: 1 to 366.")]
 COLUMNS = ("name", "prefix", "requests", "allowed", "denied", "rate_limited", "id")

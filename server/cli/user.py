@@ -11,8 +11,8 @@ from spacekey.domain.text_input import decode_text, one_line
 
 from ._connection import run
 from ._options import Account, AsArray, AsJson, AsLines, DryRun, Limit, NoWait, Wide, Yes
-from ._output import Facts, Format, Listing, say, show_one
-from ._run import USAGE, Failure, confirmed, operator
+from .common.output import Facts, Format, Listing, say, show_one
+from .common.run import USAGE, Failure, confirmed, operator
 
 if TYPE_CHECKING:
     from spacekey.resolvers.accounts.erasure import Erased
@@ -37,8 +37,8 @@ def list_(
     async def work(system: System) -> None:
         from spacekey.resolvers.accounts.users import user_list
 
-        from ._facts import user_facts
-        from ._lookup import every
+        from .common.facts import user_facts
+        from .common.lookup import every
 
         columns = ("id", "email", "email_proven", "sign_in_name", "name", "created_at")
         with Listing(form, *columns, drop=("created_at", "sign_in_name", "email_proven", "name", "email")) as listing:
@@ -67,7 +67,7 @@ def create(
     async def work(system: System) -> Facts:
         from spacekey.resolvers.accounts.users import create_user
 
-        from ._facts import user_facts
+        from .common.facts import user_facts
 
         chosen = name or email.split("@")[0]
         return user_facts(await create_user(system, operator(), email=email, name=chosen, password=chosen_password))
@@ -89,8 +89,8 @@ def prove(
         from spacekey.resolvers.accounts.users import prove_email
         from spacekey.resolvers.addresses import shown_account
 
-        from ._facts import user_facts
-        from ._lookup import account_called
+        from .common.facts import user_facts
+        from .common.lookup import account_called
 
         if id_prefix(account) != USER:
             raise Failure("ID: write the account's id (usr_…). 'spacekey user list --email EMAIL' shows it.", USAGE)
@@ -115,8 +115,8 @@ def reset_password(
     async def work(system: System) -> Facts:
         from spacekey.resolvers.accounts.users import reset_password
 
-        from ._facts import user_facts
-        from ._lookup import account_called
+        from .common.facts import user_facts
+        from .common.lookup import account_called
 
         found = await account_called(system, account)
         return user_facts(await reset_password(system, operator(), found.id, password=chosen))

@@ -10,13 +10,13 @@ import typer
 from spacekey.domain.unset import UNSET
 
 from . import _complete
-from ._backend import Backend, Consent
-from ._backend import DryRun as Hits
 from ._connection import connected
-from ._consent import show_change
 from ._options import AsArray, AsJson, AsLines, DryRun, Limit, NoWait, Wide, WorkspaceName, Yes
-from ._output import Facts, Format, Listing, show_once, show_one
-from ._run import USAGE, Failure, read_lifetime, scope_names
+from .common.backend import Backend, Consent
+from .common.backend import DryRun as Hits
+from .common.consent import show_change
+from .common.output import Facts, Format, Listing, show_once, show_one
+from .common.run import USAGE, Failure, read_lifetime, scope_names
 from .member import INVITATION
 
 WithExternalId: TypeAlias = Annotated[

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import asyncpg
 
-from spacekey.server.cli._run import UNAVAILABLE
+from spacekey.server.cli.common.run import UNAVAILABLE
 from support.databases import postgres_database
 from support.postgres import PostgresServer
 

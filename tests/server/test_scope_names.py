@@ -24,7 +24,7 @@ from spacekey.domain.scope import MANAGEMENT_SCOPES, OPERATOR_NAMESPACE, SCOPE_L
 from spacekey.models.engine.store import Store
 from spacekey.server.app import build_app
 from spacekey.server.build import build_parts
-from spacekey.server.cli._run import scope_names
+from spacekey.server.cli.common.run import scope_names
 from spacekey.server.settings import Settings
 from spacekey.verifiers import DatabaseVerifier
 from support.cli import Cli

@@ -18,7 +18,7 @@ from spacekey.domain.unset import Unset
 from spacekey.models.engine.store import SQLITE
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from spacekey.schema.types.relay import DATE_TIME
-from spacekey.server.cli._run import read_expiry
+from spacekey.server.cli.common.run import read_expiry
 from spacekey.server.timestamps import read_moment, written
 from support.server import Served, bearer, served
 from support.world import OPERATOR

@@ -11,14 +11,14 @@ from spacekey.models.tables.audit import SYSTEM_CHAIN
 from spacekey.models.tables.records import AuditRecord
 from spacekey.resolvers.system import System
 from spacekey.resolvers.workspaces.lists import check_audit_conditions
-from spacekey.server.cli._backend import Values
-from spacekey.server.cli._facts import audit_facts
-from spacekey.server.cli._lookup import action_called, every, target_id, workspace_called
-from spacekey.server.cli._output import Facts
+from spacekey.server.cli.common.backend import Values
+from spacekey.server.cli.common.facts import audit_facts
+from spacekey.server.cli.common.lookup import action_called, every, target_id, workspace_called
+from spacekey.server.cli.common.output import Facts
 
 
 class LocalAudit:
-    """See :class:`spacekey.server.cli._backend.Audit`."""
+    """See :class:`spacekey.server.cli.common.backend.Audit`."""
 
     def __init__(self, system: System) -> None:
         self._system = system

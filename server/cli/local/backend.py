@@ -12,7 +12,7 @@ from .workspaces import LocalSpaces, LocalWorkspaces
 
 
 class LocalBackend:
-    """The resolvers on one system. See :class:`spacekey.server.cli._backend.Backend`."""
+    """The resolvers on one system. See :class:`spacekey.server.cli.common.backend.Backend`."""
 
     def __init__(self, system: System) -> None:
         self.workspaces = LocalWorkspaces(system)

@@ -24,17 +24,23 @@ from spacekey.resolvers.members.members import (
 )
 from spacekey.resolvers.system import System
 from spacekey.resolvers.workspaces.lists import invitation_lists, member_list
-from spacekey.server.cli._backend import Consent, DryRun
-from spacekey.server.cli._consent import ask_first
-from spacekey.server.cli._facts import invitation_facts, invited_facts, member_facts
-from spacekey.server.cli._lookup import account_called, every, proven_account, workspace_called, workspace_to_change
-from spacekey.server.cli._output import Facts, shown
-from spacekey.server.cli._run import Failure, confirmed, operator
+from spacekey.server.cli.common.backend import Consent, DryRun
+from spacekey.server.cli.common.consent import ask_first
+from spacekey.server.cli.common.facts import invitation_facts, invited_facts, member_facts
+from spacekey.server.cli.common.lookup import (
+    account_called,
+    every,
+    proven_account,
+    workspace_called,
+    workspace_to_change,
+)
+from spacekey.server.cli.common.output import Facts, shown
+from spacekey.server.cli.common.run import Failure, confirmed, operator
 from spacekey.server.timestamps import written
 
 
 class LocalMembers:
-    """See :class:`spacekey.server.cli._backend.Members`."""
+    """See :class:`spacekey.server.cli.common.backend.Members`."""
 
     def __init__(self, system: System) -> None:
         self._system = system

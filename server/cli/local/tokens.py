@@ -24,12 +24,18 @@ from spacekey.resolvers.tokens.usage import activity_of, checked_span
 from spacekey.resolvers.tokens.view import TokenView
 from spacekey.resolvers.workspaces.figures import token_counts, token_quotas
 from spacekey.server.build import build_verifier
-from spacekey.server.cli._backend import Consent, DryRun, Ending, Values
-from spacekey.server.cli._consent import ask_first
-from spacekey.server.cli._facts import GRACE_ASKED_BELOW, token_facts
-from spacekey.server.cli._lookup import every, every_workspace, space_called, workspace_called, workspace_to_change
-from spacekey.server.cli._output import Facts, shown
-from spacekey.server.cli._run import operator
+from spacekey.server.cli.common.backend import Consent, DryRun, Ending, Values
+from spacekey.server.cli.common.consent import ask_first
+from spacekey.server.cli.common.facts import GRACE_ASKED_BELOW, token_facts
+from spacekey.server.cli.common.lookup import (
+    every,
+    every_workspace,
+    space_called,
+    workspace_called,
+    workspace_to_change,
+)
+from spacekey.server.cli.common.output import Facts, shown
+from spacekey.server.cli.common.run import operator
 from spacekey.server.timestamps import written
 
 QUESTIONS: Mapping[Ending, str] = {
@@ -40,7 +46,7 @@ QUESTIONS: Mapping[Ending, str] = {
 
 
 class LocalTokens:
-    """See :class:`spacekey.server.cli._backend.Tokens`."""
+    """See :class:`spacekey.server.cli.common.backend.Tokens`."""
 
     def __init__(self, system: System) -> None:
         self._system = system

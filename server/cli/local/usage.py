@@ -10,14 +10,14 @@ from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.list import token_view
 from spacekey.resolvers.tokens.usage import checked_days, usage_by_day
 from spacekey.resolvers.workspaces.figures import busiest_tokens, workspace_usage
-from spacekey.server.cli._facts import token_facts
-from spacekey.server.cli._lookup import workspace_called
-from spacekey.server.cli._output import Facts
-from spacekey.server.cli._run import operator
+from spacekey.server.cli.common.facts import token_facts
+from spacekey.server.cli.common.lookup import workspace_called
+from spacekey.server.cli.common.output import Facts
+from spacekey.server.cli.common.run import operator
 
 
 class LocalUsage:
-    """See :class:`spacekey.server.cli._backend.Usage`."""
+    """See :class:`spacekey.server.cli.common.backend.Usage`."""
 
     def __init__(self, system: System) -> None:
         self._system = system

@@ -23,10 +23,10 @@ from spacekey.resolvers.workspaces.workspaces import (
     create_workspace_for,
     update_workspace,
 )
-from spacekey.server.cli._backend import Consent, DryRun, Values
-from spacekey.server.cli._consent import ask_first
-from spacekey.server.cli._facts import invitation_facts, space_facts, workspace_facts
-from spacekey.server.cli._lookup import (
+from spacekey.server.cli.common.backend import Consent, DryRun, Values
+from spacekey.server.cli.common.consent import ask_first
+from spacekey.server.cli.common.facts import invitation_facts, space_facts, workspace_facts
+from spacekey.server.cli.common.lookup import (
     account_called,
     every,
     every_workspace,
@@ -36,8 +36,8 @@ from spacekey.server.cli._lookup import (
     workspace_called,
     workspace_to_change,
 )
-from spacekey.server.cli._output import Facts
-from spacekey.server.cli._run import Failure, operator
+from spacekey.server.cli.common.output import Facts
+from spacekey.server.cli.common.run import Failure, operator
 from spacekey.server.timestamps import written
 
 TAKING = {"plan", "per_minute", "burst", "scopes_allowed", "suspended"}
@@ -45,7 +45,7 @@ TAKING = {"plan", "per_minute", "burst", "scopes_allowed", "suspended"}
 
 
 class LocalWorkspaces:
-    """See :class:`spacekey.server.cli._backend.Workspaces`."""
+    """See :class:`spacekey.server.cli.common.backend.Workspaces`."""
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -179,7 +179,7 @@ def _role_facts(authority: Authority, name: str) -> Facts:
 
 
 class LocalSpaces:
-    """See :class:`spacekey.server.cli._backend.Spaces`."""
+    """See :class:`spacekey.server.cli.common.backend.Spaces`."""
 
     def __init__(self, system: System) -> None:
         self._system = system

@@ -10,7 +10,7 @@ from .workspaces import RemoteSpaces, RemoteWorkspaces
 
 
 class RemoteBackend:
-    """A server's GraphQL API. See :class:`spacekey.server.cli._backend.Backend`."""
+    """A server's GraphQL API. See :class:`spacekey.server.cli.common.backend.Backend`."""
 
     def __init__(self, client: Client) -> None:
         self.workspaces = RemoteWorkspaces(client)

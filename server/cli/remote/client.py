@@ -12,9 +12,9 @@ import httpx
 
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.refusal import Fault, Forbidden, InputCode, InvalidInput, NotFound
-from spacekey.server.cli._backend import Values
-from spacekey.server.cli._output import Facts
-from spacekey.server.cli._run import Failure
+from spacekey.server.cli.common.backend import Values
+from spacekey.server.cli.common.output import Facts
+from spacekey.server.cli.common.run import Failure
 
 from .login import Server
 

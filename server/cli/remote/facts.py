@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from spacekey.server.cli._output import Facts
+from spacekey.server.cli.common.output import Facts
 from spacekey.server.timestamps import written
 
 Node = Mapping[str, Any]

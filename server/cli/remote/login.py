@@ -12,7 +12,7 @@ from tempfile import mkstemp
 from urllib.parse import urlsplit
 
 from spacekey.domain.secret import Secret
-from spacekey.server.cli._run import USAGE, Failure
+from spacekey.server.cli.common.run import USAGE, Failure
 
 URL_VARIABLE = "SPACEKEY_URL"
 TOKEN_VARIABLE = "SPACEKEY_TOKEN"  # noqa: S105 - a name

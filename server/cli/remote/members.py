@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from spacekey.domain.ids import USER, id_prefix
-from spacekey.server.cli._backend import Consent, DryRun
-from spacekey.server.cli._output import Facts, shown
-from spacekey.server.cli._run import USAGE, Failure, confirmed
+from spacekey.server.cli.common.backend import Consent, DryRun
+from spacekey.server.cli.common.output import Facts, shown
+from spacekey.server.cli.common.run import USAGE, Failure, confirmed
 
 from . import documents
 from .client import Client
@@ -16,7 +16,7 @@ from .places import ask, check_rehearsed, workspace_called, workspace_to_change
 
 
 class RemoteMembers:
-    """See :class:`spacekey.server.cli._backend.Members`."""
+    """See :class:`spacekey.server.cli.common.backend.Members`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

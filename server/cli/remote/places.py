@@ -6,9 +6,9 @@ from typing import Any
 
 from spacekey.domain.ids import SPACE, WORKSPACE, id_prefix
 from spacekey.domain.suggest import did_you_mean
-from spacekey.server.cli._backend import Consent
-from spacekey.server.cli._output import say
-from spacekey.server.cli._run import USAGE, Failure, confirmed
+from spacekey.server.cli.common.backend import Consent
+from spacekey.server.cli.common.output import say
+from spacekey.server.cli.common.run import USAGE, Failure, confirmed
 
 from . import documents
 from .client import Client

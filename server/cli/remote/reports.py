@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from spacekey.domain.refusal import NotFound
-from spacekey.server.cli._backend import Values
-from spacekey.server.cli._output import Facts
+from spacekey.server.cli.common.backend import Values
+from spacekey.server.cli.common.output import Facts
 
 from . import documents
 from .client import Client
@@ -23,7 +23,7 @@ FILTERS = {
 
 
 class RemoteAudit:
-    """See :class:`spacekey.server.cli._backend.Audit`."""
+    """See :class:`spacekey.server.cli.common.backend.Audit`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -39,7 +39,7 @@ class RemoteAudit:
 
 
 class RemoteUsage:
-    """See :class:`spacekey.server.cli._backend.Usage`."""
+    """See :class:`spacekey.server.cli.common.backend.Usage`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -9,8 +9,8 @@ from typing import Any
 from spacekey.domain.refusal import Forbidden, NotFound
 from spacekey.domain.secret import Secret, parse
 from spacekey.domain.unset import UNSET
-from spacekey.server.cli._backend import Consent, DryRun, Ending, Values
-from spacekey.server.cli._output import Facts
+from spacekey.server.cli.common.backend import Consent, DryRun, Ending, Values
+from spacekey.server.cli.common.output import Facts
 
 from . import documents
 from .client import Client
@@ -40,7 +40,7 @@ INPUTS = {
 
 
 class RemoteTokens:
-    """See :class:`spacekey.server.cli._backend.Tokens`."""
+    """See :class:`spacekey.server.cli.common.backend.Tokens`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

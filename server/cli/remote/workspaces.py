@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from spacekey.server.cli._backend import Consent, DryRun, Values
-from spacekey.server.cli._output import Facts
-from spacekey.server.cli._run import Failure
+from spacekey.server.cli.common.backend import Consent, DryRun, Values
+from spacekey.server.cli.common.output import Facts
+from spacekey.server.cli.common.run import Failure
 
 from . import documents
 from .client import Client
@@ -33,7 +33,7 @@ _FIELDS = {"external_id": "externalId"}
 
 
 class RemoteWorkspaces:
-    """See :class:`spacekey.server.cli._backend.Workspaces`."""
+    """See :class:`spacekey.server.cli.common.backend.Workspaces`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -115,7 +115,7 @@ class RemoteWorkspaces:
 
 
 class RemoteSpaces:
-    """See :class:`spacekey.server.cli._backend.Spaces`."""
+    """See :class:`spacekey.server.cli.common.backend.Spaces`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from spacekey.domain.secret import mint
-from spacekey.server.cli._examples import EXAMPLES
 from spacekey.server.cli._options import WORKSPACE_VARIABLE
-from spacekey.server.cli._removed import COMMANDS as REMOVED
-from spacekey.server.cli._removed import OPTIONS
 from spacekey.server.cli.app import SINGLES
+from spacekey.server.cli.common.examples import EXAMPLES
+from spacekey.server.cli.common.removed import COMMANDS as REMOVED
+from spacekey.server.cli.common.removed import OPTIONS
 from support.cli import Cli, leaves
 from support.databases import postgres_database, sqlite_database
 from support.postgres import PostgresServer

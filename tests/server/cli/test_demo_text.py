@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from spacekey.server.cli._run import program_called
+from spacekey.server.cli.common.run import program_called
 from support.cli import Cli
 from support.programs.environ import without_settings
 

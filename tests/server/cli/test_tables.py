@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from spacekey.server.cli._table import LEAST_WIDTHS, fitted, layout, wrapped
+from spacekey.server.cli.common.table import LEAST_WIDTHS, fitted, layout, wrapped
 from support.cli import Cli, command_tree
 from support.databases import sqlite_database
 

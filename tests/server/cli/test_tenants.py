@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spacekey.server.cli._run import operator_name
+from spacekey.server.cli.common.run import operator_name
 from support.cli import Cli
 
 PASSWORD = "seven wooden boats at noon"

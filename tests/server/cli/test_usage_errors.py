@@ -14,7 +14,7 @@ import pytest
 
 from spacekey.domain.refusal import InvalidInput
 from spacekey.domain.unset import UNSET
-from spacekey.server.cli._run import read_expiry, read_lifetime, scope_names
+from spacekey.server.cli.common.run import read_expiry, read_lifetime, scope_names
 from support.cli import Cli
 from support.programs.environ import without_settings
 

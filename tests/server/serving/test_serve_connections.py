@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from spacekey.server.cli._run import USAGE
+from spacekey.server.cli.common.run import USAGE
 from support.processes import Installation, Process, started_process
 from support.programs.sockets import socket_of
 

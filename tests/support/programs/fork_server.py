@@ -61,9 +61,9 @@ def _import_all() -> None:
     import spacekey.models.migrations.run
     import spacekey.schema.build
     import spacekey.server.app
-    import spacekey.server.cli._findings
-    import spacekey.server.cli._lookup
     import spacekey.server.cli.app
+    import spacekey.server.cli.common.findings
+    import spacekey.server.cli.common.lookup
     import spacekey.server.database_verifier
     import spacekey.server.serving.serve  # noqa: F401
 

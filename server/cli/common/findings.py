@@ -25,8 +25,8 @@ from spacekey.resolvers.tokens.verify import NO_DIGEST
 from spacekey.server.build import build_lookup, build_system
 from spacekey.server.settings import FILE_SUFFIX, Settings
 
-from ._output import Facts
-from ._run import is_missing, sentence, settings_now
+from .output import Facts
+from .run import is_missing, sentence, settings_now
 
 DATABASE_URL = "SPACEKEY_DATABASE_URL"
 BASICS = (DATABASE_URL, "SPACEKEY_DATABASE_SCHEMA", "SPACEKEY_PRODUCTS")

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from ._backend import Consent, DryRun
-from ._output import Facts, say, show_one, shown
-from ._run import confirmed
+from .backend import Consent, DryRun
+from .output import Facts, say, show_one, shown
+from .run import confirmed
 
 if TYPE_CHECKING:
     from spacekey.domain.principal import Limit

@@ -107,7 +107,7 @@ def cells(text: str) -> int:
 
 def printable(text: str) -> str:
     """Return a text as one line of what standard output writes: in its encoding and without control characters."""
-    from ._run import as_encoded
+    from .run import as_encoded
 
     line = "".join("?" if _controls(one) else one for one in text)
     return line if line.isascii() else as_encoded(line, sys.stdout.encoding)

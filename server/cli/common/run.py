@@ -26,7 +26,7 @@ from spacekey.domain.errors import ConfigurationError, ServiceUnavailable, Space
 from spacekey.domain.refusal import InputCode, InvalidInput, NotFound
 from spacekey.domain.unset import UNSET, Unset
 
-from ._removed import command_now, option_now
+from .removed import command_now, option_now
 
 if TYPE_CHECKING:
     from spacekey.models.engine.store import Store

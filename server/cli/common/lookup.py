@@ -25,8 +25,8 @@ from spacekey.resolvers.audit.log import ACTIONS
 from spacekey.resolvers.system import System
 from spacekey.resolvers.validation import unknown
 
-from ._output import say
-from ._run import USAGE, Failure
+from .output import say
+from .run import USAGE, Failure
 
 T = TypeVar("T")
 

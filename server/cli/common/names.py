@@ -9,7 +9,7 @@ from spacekey.domain.ids import KEY, SERVICE, USER, id_prefix
 from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.domain.suggest import did_you_mean
 
-from ._run import USAGE, Failure
+from .run import USAGE, Failure
 
 SERVICE_ID = re.compile(r"app_[a-z0-9][a-z0-9-]{0,59}", re.ASCII)
 """Id of a service in events from before services had ids of the usual shape."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import typer
 
-from ._run import USAGE, Failure, program_now, writes_utf8
+from .run import USAGE, Failure, program_now, writes_utf8
 
 Facts = dict[str, Any]
 """JSON values by name."""
@@ -51,7 +51,7 @@ def show_one(facts: Mapping[str, Any], json_wanted: bool) -> None:
     if json_wanted:
         print(json_text(facts))
         return
-    from ._table import pair_lines, printable, terminal_width
+    from .table import pair_lines, printable, terminal_width
 
     pairs = [(_title(name), printable(shown(value))) for name, value in facts.items()]
     for title, line in pair_lines(pairs, terminal_width()):
@@ -156,7 +156,7 @@ def print_table(rows: Sequence[Facts], columns: Sequence[str], drop: Sequence[st
     :param drop: columns that are left out if the table does not fit, the least important one first.
     :param wide: print all columns and whole values, however long the lines become.
     """
-    from ._table import GAP, cells, fitted, layout, printable, terminal_width
+    from .table import GAP, cells, fitted, layout, printable, terminal_width
 
     width = None if wide else terminal_width()
     brief = shown if width is None else _brief
@@ -181,7 +181,7 @@ def print_table(rows: Sequence[Facts], columns: Sequence[str], drop: Sequence[st
 
 def styled(text: str, style: str) -> str:
     """Return the text with a colour, or ``bold`` or ``dim``, if standard output shows that."""
-    from ._table import uses_colour
+    from .table import uses_colour
 
     if not style or not text or not uses_colour():
         return text

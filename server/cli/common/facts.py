@@ -11,7 +11,7 @@ from spacekey.resolvers.system import System
 from spacekey.resolvers.tokens.view import TokenView
 from spacekey.server.timestamps import written
 
-from ._output import Facts
+from .output import Facts
 
 GRACE_ASKED_BELOW = 60
 """Seconds of grace below which a rotation is asked about."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-from ._output import Facts
+from .output import Facts
 
 Values: TypeAlias = Mapping[str, Any]
 Ending: TypeAlias = Literal["disable", "revoke", "delete"]

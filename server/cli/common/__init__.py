@@ -1,0 +1,1 @@
+"""What commands share: options, output, look-ups, and how a command runs."""
