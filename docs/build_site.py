@@ -140,9 +140,11 @@ def build() -> None:
 
     :raises SystemExit: if MkDocs warns of anything.
     """
+    from markdown.blockprocessors import OListProcessor
     from mkdocs.commands.build import build as build_site
     from mkdocs.config.base import load_config
 
+    OListProcessor.LAZY_OL = False  # steps go on counting after a block of code
     prepare()
     config = load_config(config_file=str(DOCS / "mkdocs.yml"), **configuration())
     config.plugins.on_startup(command="build", dirty=False)

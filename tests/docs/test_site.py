@@ -70,6 +70,13 @@ def test_every_page_of_the_docs_is_there_as_html_and_as_markdown(site: Path) -> 
 
 
 @pytest.mark.long
+def test_steps_have_the_numbers_that_the_page_gives_them(site: Path) -> None:
+    """Also those after a block of code, where a list begins again."""
+    page = (site / "how-to" / "back-up-and-restore" / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'<ol(?: start="(\d)")?>', page) == ["", "3", "5"]
+
+
+@pytest.mark.long
 def test_links_of_every_page_lead_somewhere_and_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     found = {file: Links(file.read_text(encoding="utf-8")) for file in site.rglob("*.html") if file.name != "404.html"}
     assert len(found) > 200

@@ -192,9 +192,13 @@ def test_an_index_takes_the_description(built: tuple[Path, Path]) -> None:
 @pytest.mark.long
 @pytest.mark.skipif(find_spec("cyclonedx_py") is None, reason="CYCLONEDX IS NOT HERE: install the group release")
 def test_the_bill_of_materials_names_what_the_wheel_brings(built: tuple[Path, Path], tmp_path: Path) -> None:
-    """Every package of the server at its tested version, what requires what, and nothing of this machine."""
+    """Valid; every package at its tested version, what requires what, and nothing of this machine."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     text = write_bom(ROOT, built[1], tmp_path).read_text(encoding="utf-8")
     bom = json.loads(text)
+    assert JsonStrictValidator(SchemaVersion.from_version(bom["specVersion"])).validate_str(text) is None
     assert bom["metadata"]["component"]["name"] == "spacekey"
     found = {(one["name"].lower().replace("_", "-"), one["version"]) for one in bom["components"]}
     pins = (line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
