@@ -69,7 +69,7 @@ def test_the_pinned_versions_install_on_every_release_of_each_declared_python() 
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
     asked = {
-        f"{one.name}=={one.version}": SpecifierSet(one.metadata.get("Requires-Python", ""))
+        f"{one.name}=={one.version}": SpecifierSet(str(one.metadata.json.get("requires_python", "")))
         for one in metadata.distributions()
         if canonicalize_name(one.name) in pinned
     }
