@@ -84,22 +84,21 @@ class RoutePolicy:
     def compile(self, scope: Scope) -> list[str]:
         """Put the guards in place, and return the undeclared routes, one string each.
 
-        :raises RuleError: for an unknown scope, a table entry that matches no route, contradictory declarations, or a
-            rule bound to a path parameter that its path lacks; and where undeclared routes are not denied, if one route
-            is reached by two paths of which only one has a rule.
+        :raises RuleError: for an unknown scope, a table entry that matches no route, contradictory declarations, a
+            rule bound to a path parameter that its path lacks, or a rule that is on no route; and where undeclared
+            routes are not denied, if one route is reached by two paths of which only one has a rule.
         """
         scan = self._scanned(scope)
         plans: dict[int, tuple[RouteTarget, Plan]] = {}
         undeclared: list[str] = []
+        for lost in scan.lost:
+            raise RuleError(
+                f"'{lost.path}': a rule has been put on its function, and the route has the function without it; write "
+                "requires(…) directly above the function, below the route's decorator"
+            )
         self._rules.begin()
         for target in scan.targets:
             plan = self._planned(target)
-            if target.has_lost_rule and not self._denies and None in plan.values():
-                raise RuleError(
-                    f"'{target.path}': a rule has been put on its function, and the route has the function without it; "
-                    "write requires(…) directly above the function, below the route's decorator, or declare this route "
-                    "too, such as public"
-                )
             undeclared += [f"{method} {target.path}" for method in _undeclared_in(plan)]
             earlier = plans.get(target.key)
             plans[target.key] = (target, plan if earlier is None else self._both(*earlier, target, plan))

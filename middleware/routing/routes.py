@@ -7,6 +7,7 @@ endpoint, so routing cannot bypass it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -62,7 +63,8 @@ class RouteTarget:
     :param otherwise: the access for undeclared methods; openness if the endpoint itself answers them with 405.
     :param put: puts a guard there; takes a function from the unguarded app to the guarded one.
     :param name: the route's name as ``url_for`` takes it, ``mount:route`` below a named mount; empty without one.
-    :param has_lost_rule: whether a rule has been put around the endpoint, which the route has without it.
+    :param without_rule: the endpoint, if a rule stands above the route's decorator, so that the route has it without
+        the rule.
     """
 
     path: str
@@ -72,7 +74,7 @@ class RouteTarget:
     put: Callable[[Wrap], None]
     otherwise: Access | None = None
     name: str = ""
-    has_lost_rule: bool = False
+    without_rule: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +109,22 @@ class RouteScan:
     routers: dict[int, Router] = field(default_factory=dict)
     lists: list[Sequence[object]] = field(default_factory=list)
     versions: list[Callable[[], int]] = field(default_factory=list)
+    ruled: set[int] = field(default_factory=set)
+    """Ids of the functions that a route has with a rule around them."""
 
     def snapshot(self) -> RouteSnapshot:
         """Return a snapshot of the routes that were read, which notices their changes from now on."""
         return RouteSnapshot(self.routers.values(), [*self.versions, *(routes.__len__ for routes in self.lists)])
+
+    @property
+    def lost(self) -> Iterator[RouteTarget]:
+        """Targets whose rule stands above the route's decorator, and so is on no route."""
+        for target in self.targets:
+            found = target.without_rule
+            # A function inside of another one may be routed twice, with a rule and without: that is no mistake.
+            is_elsewhere = "<locals>" in getattr(found, "__qualname__", "") and id(found) in self.ruled
+            if found is not None and not is_elsewhere:
+                yield target
 
     def add_whole(self, holder: Holder, access: Access | None) -> None:
         """Add everything behind a middleware, whose routes cannot be seen, as one target."""
@@ -147,7 +161,7 @@ class RouteScan:
             declared = declared_by(route)
             by_handler = isinstance(route.endpoint, type) and ANY not in declared and not route_methods(route)
             here = place.below(route.path, route.param_convertors, route.name)
-            self._add(here, declared, route, "app", PUBLIC if by_handler else None, has_lost_rule(route.endpoint))
+            self._add(here, declared, route, "app", PUBLIC if by_handler else None, route.endpoint)
         elif hasattr(route, "effective_candidates"):
             self._included(route, place)
         elif isinstance(route, BaseRoute):
@@ -164,7 +178,7 @@ class RouteScan:
                 self._route(each.starlette_route, place)
             else:
                 here = place.below(each.path, each.param_convertors, getattr(each, "name", None))
-                self._add(here, declared_by(each), each, "app", None, has_lost_rule(each.endpoint))
+                self._add(here, declared_by(each), each, "app", None, each.endpoint)
 
     def _low_priority(self, router: Any, place: Place) -> None:
         """Add FastAPI's frontends: files that are served if no route matches."""
@@ -200,16 +214,19 @@ class RouteScan:
         holder: Any,
         attribute: str,
         otherwise: Access | None = None,
-        has_lost_rule: bool = False,
+        endpoint: object = None,
     ) -> None:
         holder, attribute = inside_cors(holder, attribute)
 
         def put(wrap: Wrap) -> None:
             setattr(holder, attribute, wrap(getattr(holder, attribute)))
 
+        if isinstance(access_of(endpoint), Requirement):
+            self.ruled.add(id(inspect.unwrap(cast("Callable[..., Any]", endpoint))))
+        without_rule = endpoint if has_lost_rule(endpoint) else None
         name = ":".join(place.names)
         self.targets.append(
-            RouteTarget(place.path, declared, place.parameters, id(holder), put, otherwise, name, has_lost_rule)
+            RouteTarget(place.path, declared, place.parameters, id(holder), put, otherwise, name, without_rule)
         )
 
 

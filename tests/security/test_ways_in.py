@@ -261,18 +261,27 @@ ABOVE: dict[str, Callable[[], FastAPI]] = {
 }
 
 
-@pytest.mark.parametrize("undeclared", ["optional", "ignore"])
+@pytest.mark.parametrize("undeclared", ["deny", "optional", "ignore"])
+@pytest.mark.parametrize("rules", [{}, {("*", "/**"): requires()}, {("*", "/**"): public}], ids=["", "rule", "public"])
 @pytest.mark.parametrize("name", ABOVE)
-async def test_a_rule_that_stands_above_the_routes_decorator_is_not_lost(name: str, undeclared: Any) -> None:
+async def test_a_rule_that_stands_above_the_routes_decorator_is_not_lost(
+    name: str, rules: Any, undeclared: Any
+) -> None:
+    """Neither to a route without any rule nor to one that has another, such as its router's."""
     app = ABOVE[name]()
-    app.add_middleware(TokenMiddleware, verifier=VERIFIER, undeclared=undeclared)
+    app.add_middleware(TokenMiddleware, verifier=VERIFIER, undeclared=undeclared, rules=rules)
     assert "directly above the function" in (await start_up(app) or "")
     with pytest.raises(RuleError, match="directly above the function"):
         await call(app, "GET", "/x")
     assert RAN == []
 
 
-async def test_a_function_may_have_a_rule_on_one_route_and_be_declared_otherwise_on_another() -> None:
+@pytest.mark.parametrize("is_local", [False, True])
+async def test_a_function_may_have_a_rule_on_one_route_and_be_declared_otherwise_on_another(is_local: bool) -> None:
+    async def local(_: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    run = local if is_local else globals()["run"]
     routes = [
         Route("/ruled", requires("a")(run)),
         Route("/open", public(run)),
