@@ -6,7 +6,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from .common.run import MIGRATE, REFUSED, UNAVAILABLE, USAGE, Failure, is_missing, sentence, settings_now
+from .common.run import REFUSED, UNAVAILABLE, USAGE, Failure, is_missing, sentence, settings_now
 
 if TYPE_CHECKING:
     from spacekey.models.engine.store import Store
@@ -106,7 +106,8 @@ async def check_ready(store: Store) -> None:
     from spacekey.models.migrations.run import current
 
     if is_missing(store):
-        raise Failure(f"There is no database at '{store.url.database}' yet. {MIGRATE}", UNAVAILABLE)
+        advice = "If it is elsewhere, set SPACEKEY_DATABASE_URL; to create it, run: spacekey migrate"
+        raise Failure(f"There is no database at '{store.url.database}' yet. {advice}", UNAVAILABLE)
     schema = await current(store)
     if schema.problem is not None:
         raise Failure(f"The database {schema.problem}. {sentence(schema.remedy)}", UNAVAILABLE)

@@ -73,7 +73,7 @@ def restore_check(
     if left:
         raise Failure(
             f"Nothing vouches for {left} of what the database holds: it may have been revoked since the backup. Give "
-            "newer exports, or revoke and replace what you cannot vouch for; see docs/how-to/back-up-and-restore.md."
+            "newer exports, or revoke and replace what you cannot vouch for; see Back up and restore in the docs."
         )
 
 

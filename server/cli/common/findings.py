@@ -188,7 +188,7 @@ async def _failover(system: System) -> list[Finding]:
             wrong(
                 "failover",
                 "replication is asynchronous: promoting a standby can bring back tokens whose revocation was answered",
-                "Set synchronous_standby_names, and fence the old primary; see docs/explanation/revocation.md.",
+                "Set synchronous_standby_names, and fence the old primary; see Revocation in the docs.",
             )
         ]
     return [] if failover is None else [ok("failover", "commits wait for a standby")]

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SECRET_BYTES_MAX = 4_096
-MIGRATE = "Run: spacekey migrate"
 GOOD = 0
 REFUSED = 1
 USAGE = 2

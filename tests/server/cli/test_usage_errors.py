@@ -174,8 +174,10 @@ def ended(cli: Cli, *args: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def test_a_database_that_is_not_there_says_to_migrate_and_is_not_made(missing: Cli, tmp_path: Path) -> None:
-    assert "spacekey migrate" in missing.error("workspace", "list", code=3)
+def test_a_database_that_is_not_there_says_what_to_do_and_is_not_made(missing: Cli, tmp_path: Path) -> None:
+    """A command without the server's settings looks in the current folder; migrating there makes a second database."""
+    said = missing.error("workspace", "list", code=3)
+    assert "If it is elsewhere, set SPACEKEY_DATABASE_URL; to create it, run: spacekey migrate" in said
     assert not (tmp_path / "none.db").exists()
 
 
