@@ -24,7 +24,7 @@ _HOST = (
     "PostgreSQL's certificate is for another host name",
     "write a host that the certificate names, or sslmode=verify-ca if its CA signs for this server only",
 )
-_DATE = ("PostgreSQL's certificate has expired or is not valid yet", "renew it, and look at this machine's clock")
+_DATE = ("PostgreSQL's certificate has expired or is not valid yet", "renew it, and check this machine's clock")
 _ISSUER = (
     "PostgreSQL's certificate is not signed by a certificate of sslrootcert",
     "name the file of the CA that your provider gives as sslrootcert",
@@ -33,7 +33,7 @@ _VERDICTS: Mapping[int, tuple[str, str]] = {
     3: ("sslcrl has no list of the CA that signed PostgreSQL's certificate", "name a file with the lists of all CAs"),
     9: _DATE,
     10: _DATE,
-    11: ("the list in sslcrl is not valid yet", "fetch it again, and look at this machine's clock"),
+    11: ("the list in sslcrl is not valid yet", "fetch it again, and check this machine's clock"),
     12: ("the list in sslcrl is out of date", "fetch it again"),
     23: ("PostgreSQL's certificate has been revoked", "do not connect; ask the database's administrator"),
     62: _HOST,

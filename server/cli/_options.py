@@ -47,7 +47,7 @@ AnyWorkspace: TypeAlias = Annotated[
         metavar="WORKSPACE",
         envvar=WORKSPACE_VARIABLE,
         autocompletion=_complete.workspaces,
-        help="Only this workspace: its slug or id; without it all.",
+        help="Only this workspace: its slug or id; all if left out.",
     ),
 ]
 SpaceHome: TypeAlias = Annotated[
@@ -73,7 +73,7 @@ Account: TypeAlias = Annotated[
 ]
 TokenId: TypeAlias = Annotated[str, typer.Argument(metavar="TOKEN", help="A token's id (key_…), never its secret.")]
 Limit: TypeAlias = Annotated[
-    int | None, typer.Option("--limit", min=1, help="At most this many; without it 100 in a table, all with --json.")
+    int | None, typer.Option("--limit", min=1, help="At most this many; by default 100 in a table, all with --json.")
 ]
 EXPIRES_HELP = (
     "When it ends: 90d, 2w, 1y, 12h, 30min, a date like 2030-01-31 (the end of that day, UTC), a time like "

@@ -54,7 +54,7 @@ SINGLES: dict[str, Single] = {
         "init",
     ),
     "login": Single(
-        "Speak to a server from now on, with a token of yours. Its secret is asked for, or read from standard input.",
+        "Use a server from now on, with a token of yours. Its secret is asked for, or read from standard input.",
         "login",
         "login",
     ),

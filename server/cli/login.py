@@ -19,7 +19,7 @@ def login(
     url: Annotated[str, typer.Argument(metavar="URL", help="The server's address, like https://keys.example.com.")],
     as_json: AsJson = False,
 ) -> None:
-    """Speak to a server from now on, with a token of yours. Its secret is asked for, or read from standard input.
+    """Use a server from now on, with a token of yours. Its secret is asked for, or read from standard input.
 
     Workspaces, spaces, members, roles, tokens, the audit log and usage are then the server's, as far as the token's
     scopes go. The login is kept in a file that only you may read.

@@ -17,7 +17,7 @@ COLUMNS = ("email", "email_proven", "name", "role", "can_sign_in", "created_at",
 DROP = ("created_at", "can_sign_in", "email_proven", "name", "role", "email")
 INVITATION = (
     "No account has proven this address, so this is an invitation. Hand the code to the person: anyone who has it "
-    "becomes a member. It is good once and for 7 days, and not shown again:"
+    "becomes a member. It can be used once, within 7 days, and is not shown again:"
 )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spacekey.models.tables.records import ServiceRecord
     from spacekey.resolvers.system import System
 
-ONCE = "The secret, shown this once and never again; give it to the app:"
+ONCE = "The secret, which is shown only once; give it to the app:"
 COLUMNS = ("name", "product", "scopes", "status", "created_at", "id")
 DROP = ("created_at", "scopes", "status")
 ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service's name or id.")]

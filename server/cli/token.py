@@ -41,7 +41,7 @@ from .common.output import TABLE_ROWS_MAX, Facts, Format, Listing, print_table, 
 from .common.run import USAGE, Failure, read_expiry, read_secret, scope_names
 
 ROTATE_AFTER_DAYS = 90
-ONCE = "The secret, shown this once and never again:"
+ONCE = "The secret, which is shown only once:"
 COLUMNS = ("name", "prefix", "grants", "status", "last_used_at", "expires_at", "id")
 DROP = ("workspace", "last_used_at", "expires_at", "grants", "status", "prefix", "name")
 INACTIVE_COLUMNS = ("workspace", "name", "prefix", "finding", "last_used_at", "unused_scopes", "age_days", "id")
@@ -56,7 +56,9 @@ OfEnvironment: TypeAlias = Annotated[str | None, typer.Option("--environment", h
 WithText: TypeAlias = Annotated[str | None, typer.Option("--text", help="Part of the name, description or prefix.")]
 WithScope: TypeAlias = Annotated[
     str | None,
-    typer.Option("--scope", autocompletion=_complete.scopes, help="Having this scope now, however it was granted."),
+    typer.Option(
+        "--scope", autocompletion=_complete.scopes, help="Only those that have this scope now, however it was granted."
+    ),
 ]
 WithPrefix: TypeAlias = Annotated[
     str | None, typer.Option("--prefix", help="With a secret that begins like this, as printed: sp_live_a1b2…")
@@ -399,7 +401,7 @@ async def _lines(file: Path) -> AsyncIterator[bytes]:
 
 def inactive(
     workspace: AnyWorkspace = None,
-    days: Annotated[int, typer.Option("--days", help="Unused for at least so many days.")] = 90,
+    days: Annotated[int, typer.Option("--days", help="Unused for at least this many days.")] = 90,
     limit: Limit = None,
     as_json: AsArray = False,
     as_lines: AsLines = False,

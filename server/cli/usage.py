@@ -14,7 +14,7 @@ from .common.names import token_id
 from .common.output import Format, Listing
 from .common.run import USAGE, Failure
 
-Days: TypeAlias = Annotated[int, typer.Option("--days", help="The last so many days, today included: 1 to 366.")]
+Days: TypeAlias = Annotated[int, typer.Option("--days", help="How many days back, including today: 1 to 366.")]
 COLUMNS = ("name", "prefix", "requests", "allowed", "denied", "rate_limited", "id")
 DROP = ("denied", "rate_limited", "allowed", "prefix", "name")
 

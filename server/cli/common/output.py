@@ -253,7 +253,7 @@ def made_text(facts: Facts) -> str:
     ]
     lines.append(f"Token '{token['name']}' of {token['workspace']}")
     if token["secret"] is not None:
-        lines += ["  shown this once and never again:", f"  export TOKEN={token['secret']}"]
+        lines += ["  shown only once:", f"  export TOKEN={token['secret']}"]
     else:
         lines.append("  was shown when it was made. For another one:")
         lines.append(f"  {_another(facts)}")

@@ -25,7 +25,7 @@ def test_without_json_the_secret_stands_alone_on_standard_output(filled: Cli) ->
     assert result.stdout.count("\n") == 1
     secret = secret_of(result.stdout)
     assert secret.reveal() not in result.stderr
-    assert "never again" in result.stderr
+    assert "shown only once" in result.stderr
 
 
 def test_the_secret_is_shown_by_create_and_rotate_alone(filled: Cli) -> None:
