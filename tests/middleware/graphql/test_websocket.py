@@ -90,13 +90,14 @@ class Subscription:
         await asyncio.Event().wait()
 
 
-MAY_END = asyncio.Event()
+RUNS, MAY_END = asyncio.Event(), asyncio.Event()
 
 
 @strawberry.type
 class Mutation:
     @strawberry.mutation(directives=[requires_scopes("jobs:read")])
     async def slow(self) -> str:
+        RUNS.set()
         await MAY_END.wait()
         return "done"
 
@@ -312,11 +313,13 @@ async def test_a_lost_scope_that_no_running_subscription_needs_ends_nothing() ->
 
 
 async def test_a_mutation_that_runs_is_not_torn_in_two() -> None:
+    RUNS.clear()
     MAY_END.clear()
     verifier = Answers(Authenticated(principal("jobs:read")))
     async with graphql_socket(app(verifier, recheck_seconds=0.01)) as socket:
         await socket.init(Authorization=f"Bearer {GOOD}")
         await socket.subscribe("1", "mutation { slow }")
+        await RUNS.wait()
         verifier.answer = Authenticated(principal("other"))
         await verifier.to_be_asked(3)
         MAY_END.set()
