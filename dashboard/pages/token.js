@@ -18,7 +18,7 @@ import { REFUSED, refusalNotice } from "../parts/refusal.js";
 import { nameWord, shown, shownCode, shownWord } from "../parts/shown-part.js";
 import { environmentBadge, statusBadge, wasReplaced } from "../parts/status.js";
 import { tokenActions } from "../parts/token-actions.js";
-import { TOKEN_WHOLE } from "../parts/token-fields.js";
+import { TOKEN_WHOLE } from "../base/token-fields.js";
 import { unusedScopes } from "../parts/unused-scopes.js";
 import { missingPage } from "./missing.js";
 

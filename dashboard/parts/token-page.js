@@ -2,7 +2,7 @@
 
 import { ask } from "../base/api.js";
 import { pageArguments } from "./pager.js";
-import { TOKEN_ROW } from "./token-fields.js";
+import { TOKEN_ROW } from "../base/token-fields.js";
 import { filterOf } from "./token-filters.js";
 
 const SIZE = 50;

@@ -9,24 +9,23 @@ import base64
 import gzip
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.product import Product
 from spacekey.middleware.routing.endpoints import public
 from spacekey.server.context import parts_of
 
 from .base_path import base_path
+from .scripts import joined_modules
 
 PAGES = (
     "/",
@@ -70,12 +69,6 @@ ASSETS = "/assets/"
 PASSWORDS = '{"passwords": true}'
 BASE = "{base}"
 """Stands for the base path in the page's source."""
-_IMPORT = re.compile(r'^import \{([\w\s,$]*)\} from "(\.[^"]+)";$', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.MULTILINE)
-_COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/)\n|^[ \t]+", re.MULTILINE | re.DOTALL)
-"""Comments on lines of their own, and indentation. Neither means anything in a module of the dashboard, and indentation
-means nothing in its GraphQL documents either."""
-_OTHER = re.compile(r"^(?:import|export)\b.*|\bimport\(.*|\bimport\.meta\b.*", re.MULTILINE)
 
 
 def dashboard_routes(
@@ -243,66 +236,3 @@ def compressed_file(stem: str, extension: str, media_type: str, text: str) -> Fi
         compressed=gzip.compress(plain, 9, mtime=0),
         integrity=f"sha384-{base64.b64encode(digest).decode()}",
     )
-
-
-def joined_modules(folder: Path, entry: str) -> str:
-    """Return the module ``entry`` and all modules it imports, as one script in strict mode.
-
-    :param folder: the folder of the modules, which import each other by relative paths.
-    :raises ConfigurationError: a file is missing, modules import each other in a circle, or an import or export has
-        an unknown form.
-    """
-    parts = [_as_function(name, source) for name, source in _modules(folder, entry).items()]
-    return '"use strict";\n' + "".join(parts)
-
-
-def _modules(folder: Path, entry: str) -> dict[str, str]:
-    """Return the sources of ``entry`` and its imports by name, each after its own imports."""
-    sources: dict[str, str] = {}
-
-    def add(name: str, path: tuple[str, ...]) -> None:
-        if name in path:
-            raise ConfigurationError(f"dashboard: modules import each other in a circle: {' → '.join((*path, name))}")
-        if name in sources:
-            return
-        source = _source(folder, name)
-        for match in _IMPORT.finditer(source):
-            add(_resolved(name, match[2]), (*path, name))
-        sources[name] = source
-
-    add(entry, ())
-    return sources
-
-
-def _as_function(name: str, source: str) -> str:
-    source = _COMMENT.sub("", source)
-    exported = _EXPORT.findall(source)
-    source = _IMPORT.sub(lambda match: f"const {{{match[1]}}} = {_variable(_resolved(name, match[2]))};", source)
-    source = _EXPORT.sub("", source)
-    strange = _OTHER.search(source)
-    if strange is not None:
-        raise ConfigurationError(f"dashboard/{name}: write this import or export another way: {strange[0]}")
-    return f"const {_variable(name)} = (() => {{\n{source}\nreturn {{ {', '.join(exported)} }};\n}})();\n"
-
-
-def _source(folder: Path, name: str) -> str:
-    try:
-        return (folder / name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"dashboard/{name} cannot be read: {error.strerror}") from error
-
-
-def _resolved(importer: str, wanted: str) -> str:
-    parts: list[str] = list(PurePosixPath(importer).parent.parts)
-    for part in PurePosixPath(wanted).parts:
-        if part == "..":
-            if not parts:
-                raise ConfigurationError(f"dashboard/{importer}: {wanted} lies outside of the dashboard")
-            parts.pop()
-        else:
-            parts.append(part)
-    return "/".join(parts)
-
-
-def _variable(name: str) -> str:
-    return "module_" + re.sub(r"\W", "_", name)

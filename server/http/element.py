@@ -18,7 +18,8 @@ from starlette.routing import BaseRoute, Route
 
 from spacekey.middleware.routing.endpoints import public
 
-from .dashboard import STYLES, File, answer_file, compressed_file, joined_modules, packaged_dashboard
+from .dashboard import STYLES, File, answer_file, compressed_file, packaged_dashboard
+from .scripts import joined_modules
 
 PATH = "/elements/spacekey-tokens.js"
 ENTRY = "element/tokens.js"

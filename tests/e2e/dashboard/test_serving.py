@@ -15,8 +15,8 @@ import pytest_asyncio
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.server.app import build_app
-from spacekey.server.http.dashboard import joined_modules
 from spacekey.server.http.element import DEFINITION, ENTRY, PATH
+from spacekey.server.http.scripts import joined_modules
 from spacekey.server.settings import Settings
 
 DASHBOARD = Path(__file__).resolve().parents[3] / "dashboard"
