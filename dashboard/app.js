@@ -2,8 +2,9 @@
 
 import { serveProduct, speakAs, t } from "./base/texts.js";
 import { whenSignedOut } from "./base/api.js";
+import { forgetAhead } from "./base/send.js";
 import { render, startRouter } from "./base/router.js";
-import { findPerson, findPersonIn, who } from "./base/session.js";
+import { findPerson, who } from "./base/session.js";
 import { startShortcuts } from "./base/shortcuts.js";
 import { applyTheme } from "./base/theme.js";
 import { buildFrame, focusTitle, showBusy, showView } from "./parts/frame.js";
@@ -13,45 +14,37 @@ import { errorBox } from "./parts/alert.js";
 import { say } from "./parts/notice.js";
 import { presentPath } from "./base/base-path.js";
 import { h } from "./base/dom.js";
-import { accountPage } from "./pages/account.js";
-import { auditPage } from "./pages/audit.js";
 import { homePage } from "./pages/home.js";
-import { invitationPage } from "./pages/invitation.js";
-import { membersPage } from "./pages/members.js";
-import { passwordPage } from "./pages/password.js";
+import { fetchLaterInTime, laterPage } from "./pages/later.js";
 import { missingPage } from "./pages/missing.js";
-import { rolesPage } from "./pages/roles.js";
-import { settingsPage } from "./pages/settings.js";
 import { signInAgain, signInPage } from "./pages/sign-in.js";
 import { spaceTokensPage, workspaceTokensPage } from "./pages/tokens.js";
 import { accountTokens, tokensAtPath } from "./pages/token-places.js";
-import { spacesPage } from "./pages/spaces.js";
-import { tokenPage } from "./pages/token.js";
-import { usagePage } from "./pages/usage.js";
 
+const invitationPage = laterPage("invitation");
+const passwordPage = laterPage("password");
 const ROUTES = [
   ["/", homePage],
-  ["/account", accountPage],
+  ["/account", laterPage("account")],
   ["/invitation", invitationPage],
   ["/password", passwordPage],
   ["/workspace/:id", workspaceTokensPage],
   ["/workspace/:id/access-tokens", workspaceTokensPage],
-  ["/workspace/:id/spaces", spacesPage],
-  ["/workspace/:id/members", membersPage],
-  ["/workspace/:id/roles", rolesPage],
-  ["/workspace/:id/settings", settingsPage],
-  ["/workspace/:id/audit-log", auditPage],
-  ["/workspace/:id/usage", usagePage],
+  ["/workspace/:id/spaces", laterPage("spaces")],
+  ["/workspace/:id/members", laterPage("members")],
+  ["/workspace/:id/roles", laterPage("roles")],
+  ["/workspace/:id/settings", laterPage("settings")],
+  ["/workspace/:id/audit-log", laterPage("audit")],
+  ["/workspace/:id/usage", laterPage("usage")],
   ["/space/:id", spaceTokensPage],
   ["/space/:id/tokens", spaceTokensPage],
-  ["/token/:id", tokenPage],
+  ["/token/:id", laterPage("token")],
   ["/account/:word", accountTokens],
   ["/workspace/:id/:first", tokensAtPath],
   ["/workspace/:id/:first/:second", tokensAtPath],
 ];
 /** Pages below these paths speak as their workspace's product; all others as the server. */
 const OF_A_PRODUCT = /^\/(?:workspace|space|token)\//;
-const OF_A_WORKSPACE = /^\/workspace\/([\w-]+)/;
 const RETRY_MS = 5_000;
 let retry = null;
 let latest = 0;
@@ -72,19 +65,15 @@ async function show(page, parameters, query) {
   const view = await viewOf(page, parameters, query);
   if (mine !== latest || view === null) return;
   showView(view);
+  forgetAhead();
   if (lastPath !== null && path !== lastPath) focusTitle();
   lastPath = path;
 }
 
-/** Who reads; for a page of a workspace, that comes in the same answer. */
-function findReader() {
-  const id = OF_A_WORKSPACE.exec(presentPath())?.[1];
-  return id ? findPersonIn(id) : findPerson();
-}
-
 async function viewOf(page, parameters, query) {
   try {
-    if (page !== invitationPage && page !== passwordPage && !who() && !(await findReader())) return signInPage(render);
+    const isOpen = page === invitationPage || page === passwordPage;
+    if (!isOpen && !who() && !(await findPerson(presentPath()))) return signInPage(render);
     return await (page ?? missingPage)(parameters, query);
   } catch (error) {
     // Pages look at the reader's scopes first: refused all the same, it is as if the address led nowhere.
@@ -109,4 +98,4 @@ buildFrame();
 whenSignedOut(signInAgain);
 startShortcuts();
 addEventListener("online", () => retry && render());
-startRouter(ROUTES, show);
+startRouter(ROUTES, show).then(fetchLaterInTime);

@@ -29,6 +29,9 @@ HIDDEN_COLUMNS = ("id", "created_by")
 ACTIONS = ("copy", "edit", "rotate", "toggle", "revoke", "delete")
 """Actions that a row can show as a button. ``toggle`` disables or enables."""
 
+FOLDED = ("expired", "revoked")
+"""Statuses whose tokens a list folds away by default. They are not accepted, and most are of no more interest."""
+
 TOKENS_PATH = "access-tokens"
 
 CONTRAST_MIN = 4.5
@@ -84,8 +87,9 @@ class Presentation:
     """What the dashboard shows in the product's own way.
 
     ``token`` and ``tokens`` are what a token is called. ``variable`` is the environment variable of the snippets that
-    are shown after a token's creation, ``example_url`` the address that they ask. ``labels`` and ``use_cases`` are
-    those of scopes, and ``texts`` replace texts of the dashboard by their names.
+    are shown after a token's creation, ``example_url`` the address that they ask. Tokens of the statuses ``folded`` are
+    in the table once a reader opens them. ``labels`` and ``use_cases`` are those of scopes, and ``texts`` replace texts
+    of the dashboard by their names.
     """
 
     token: str = "token"  # noqa: S105 - a word
@@ -95,6 +99,7 @@ class Presentation:
     navigation: Navigation = field(default_factory=Navigation)
     columns: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
+    folded: tuple[str, ...] = FOLDED
     variable: str = ""
     example_url: str = ""
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -17,6 +17,7 @@ from .presentation import (
     COLUMNS,
     CONTRAST_MIN,
     DARK_GROUND,
+    FOLDED,
     LIGHT_GROUND,
     TOKENS_PATH,
     WHITE,
@@ -87,6 +88,7 @@ def read_presentation(table: Table, *, name: str, scopes: Collection[str], file:
         navigation=_navigation(table.table("navigation", optional=True)),
         columns=_some(table, "columns", COLUMNS, ()),
         actions=_some(table, "actions", ACTIONS, DEFAULT_ACTIONS),
+        folded=_some(table, "folded", FOLDED, FOLDED, empty=True),
         variable=_variable(table, f"{(name or 'product').upper()}_TOKEN"),
         example_url=_url(table, "example_url"),
         labels=MappingProxyType(labels),
@@ -124,8 +126,12 @@ def _word(table: Table, key: str, default: str) -> str:
     return text
 
 
-def _some(table: Table, key: str, allowed: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
-    return table.choices(key, allowed) if key in table.names() else table.strings(key, default=default)
+def _some(
+    table: Table, key: str, allowed: tuple[str, ...], default: tuple[str, ...], *, empty: bool = False
+) -> tuple[str, ...]:
+    if key not in table.names():
+        return table.strings(key, default=default)
+    return table.choices(key, allowed, empty=empty)
 
 
 def _accent(table: Table) -> Accent | None:

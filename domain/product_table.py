@@ -163,13 +163,13 @@ class Table:
         return tuple(value)
 
     @_noted(())
-    def choices(self, key: str, allowed: Sequence[str]) -> tuple[str, ...]:
-        """Return a list, not empty, of some of the allowed words."""
+    def choices(self, key: str, allowed: Sequence[str], *, empty: bool = False) -> tuple[str, ...]:
+        """Return a list of some of the allowed words, which may be ``empty`` or not."""
         value = self.strings(key)
         for one in value:
             if one not in allowed:
                 raise self.wrong(key, f"unknown '{one}'; choose from {', '.join(allowed)}")
-        if not value:
+        if not value and not empty:
             raise self.wrong(key, f"choose at least one of {', '.join(allowed)}")
         return tuple(dict.fromkeys(value))
 

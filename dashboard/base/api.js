@@ -2,6 +2,8 @@
 
 import { t } from "./texts.js";
 import { toUrlPath } from "./base-path.js";
+import { GRAPHQL_PATH, asPerson } from "./questions.js";
+import { send } from "./send.js";
 
 /**
  * Why an answer did not come.
@@ -82,23 +84,17 @@ export async function change(document, input) {
 }
 
 async function post(document, variables) {
-  const own = elsewhere ? elsewhere.headers() : personId === null ? {} : { "Spacekey-Person": personId };
+  const own = elsewhere ? elsewhere.headers() : asPerson(personId);
   if (own === null) throw new ApiError("signed-out", t("shared.thereIsNoSessionYet"));
+  const url = elsewhere ? elsewhere.url : toUrlPath(GRAPHQL_PATH);
   let response;
   try {
-    response = await fetch(elsewhere ? elsewhere.url : toUrlPath("/graphql"), {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json", ...own },
-      body: JSON.stringify({ query: document, variables }),
-      credentials: elsewhere ? "omit" : "same-origin",
-      cache: "no-store",
-      redirect: "error",
-    });
+    response = await send(url, { document, variables, own, credentials: elsewhere ? "omit" : "same-origin" });
   } catch {
     const hint = navigator.onLine ? "" : t("shared.offline");
     throw new ApiError("unreachable", t("shared.unreachable", { hint }));
   }
-  const body = await readJson(response);
+  const { body } = response;
   const error = body.errors?.[0];
   if (response.ok && error === undefined) return body.data;
   if (error !== undefined) throw graphqlError(error);
@@ -108,14 +104,6 @@ async function post(document, variables) {
     throw new ApiError("unreachable", t("shared.noAnswer"));
   }
   throw new ApiError("broken", body.detail ?? t("shared.brokenAnswer"));
-}
-
-async function readJson(response) {
-  try {
-    return await response.json();
-  } catch {
-    return {};
-  }
 }
 
 function graphqlError(error) {

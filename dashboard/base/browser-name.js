@@ -1,5 +1,7 @@
 // What a browser calls itself, in the words people know it by.
 
+import { t } from "./texts.js";
+
 const BROWSERS = [
   ["Edg/", "Edge"],
   ["OPR/", "Opera"],
@@ -20,6 +22,6 @@ const SYSTEMS = [
 export function browserName(agent) {
   const of = (known) => known.find(([sign]) => agent.includes(sign))?.[1];
   const [browser, system] = [of(BROWSERS), of(SYSTEMS)];
-  if (!browser) return agent.slice(0, 40) || "Unknown";
-  return system ? `${browser} on ${system}` : browser;
+  if (!browser) return agent.slice(0, 40) || t("people.unknownBrowser");
+  return system ? t("people.browserOn", { browser, system }) : browser;
 }

@@ -1,36 +1,29 @@
 // Who is signed in. The session itself is a cookie that no script can read.
 
 import { t } from "./texts.js";
-import { WORKSPACE, keepWorkspace } from "./workspace.js";
+import { PERSON, firstQuestion } from "./questions.js";
+import { keepSpace, keepWorkspace } from "./workspace.js";
 import { ApiError, actAs, ask, askOnce, change } from "./api.js";
 import { toUrlPath } from "./base-path.js";
 
 let person = null;
-
-const FIELDS = "id name email emailProven signInName";
 
 /** The signed-in person: { id, name, email, emailProven, signInName }, or null. */
 export function who() {
   return person;
 }
 
-/** Ask the server who is signed in, and act as them from now on. */
-export async function findPerson() {
+/** Ask the server who is signed in, and act as them from now on; path: that of the page which begins with it. */
+export async function findPerson(path = "/") {
   actAs(null);
-  const { me } = await ask(`{ me { user { ${FIELDS} } } }`);
-  become(me?.user ?? null);
-  return person;
-}
-
-/** The same with a workspace in one request: what a page of that workspace begins with. */
-export async function findPersonIn(workspaceId) {
-  actAs(null);
-  const document = `query ($id: ID!) { me { user { ${FIELDS} } } workspace(id: $id) { ...Workspace } } ${WORKSPACE}`;
+  const { document, variables } = firstQuestion(path);
   try {
-    const { me, workspace } = await askOnce(document, { id: workspaceId });
+    const { me, workspace = null, space = null } = await askOnce(document, variables);
     become(me?.user ?? null);
     keepWorkspace(workspace);
+    keepSpace(space);
   } catch (error) {
+    if (path === "/") throw error;
     if (error.kind === "signed-out") become(null);
     else if (error.kind === "forbidden") await findPerson();
     else throw error;
@@ -48,7 +41,7 @@ export async function signIn(email, password) {
   actAs(null);
   return opened(
     `mutation ($input: SignInInput!) { answer: signIn(input: $input) {
-      __typename ... on SignInSuccess { user { ${FIELDS} } } ...Why } }`,
+      __typename ... on SignInSuccess { user { ${PERSON} } } ...Why } }`,
     { email, password },
   );
 }
@@ -57,7 +50,7 @@ export async function signIn(email, password) {
 export async function acceptInvitation(code, { password = null, name = null } = {}) {
   return opened(
     `mutation ($input: AcceptInvitationInput!) { answer: acceptInvitation(input: $input) {
-      __typename ... on AcceptInvitationSuccess { user { ${FIELDS} } workspaceId } ...Why } }`,
+      __typename ... on AcceptInvitationSuccess { user { ${PERSON} } workspaceId } ...Why } }`,
     { code, password, name: name || null },
   );
 }
@@ -66,7 +59,7 @@ export async function acceptInvitation(code, { password = null, name = null } = 
 export async function updateAccount(changes) {
   return opened(
     `mutation ($input: UpdateAccountInput!) { answer: updateAccount(input: $input) {
-      __typename ... on UpdateAccountSuccess { user { ${FIELDS} } } ...Why } }`,
+      __typename ... on UpdateAccountSuccess { user { ${PERSON} } } ...Why } }`,
     changes,
   );
 }
@@ -83,7 +76,7 @@ export function requestEmailProof() {
 export async function proveEmail(link) {
   return opened(
     `mutation ($input: ProveEmailInput!) { answer: proveEmail(input: $input) {
-      __typename ... on ProveEmailSuccess { user { ${FIELDS} } } ...Why } }`,
+      __typename ... on ProveEmailSuccess { user { ${PERSON} } } ...Why } }`,
     { link },
   );
 }
@@ -97,7 +90,7 @@ export function calledBy(someone) {
 export async function changePassword(current, wanted) {
   return opened(
     `mutation ($input: ChangePasswordInput!) { answer: changePassword(input: $input) {
-      __typename ... on ChangePasswordSuccess { user { ${FIELDS} } } ...Why } }`,
+      __typename ... on ChangePasswordSuccess { user { ${PERSON} } } ...Why } }`,
     { current, new: wanted },
   );
 }

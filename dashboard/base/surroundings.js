@@ -25,6 +25,19 @@ export function focused() {
   return root.activeElement;
 }
 
+/** Draw what an element holds afresh: the focus goes to what stands in the place of the control that had it. */
+export function keepingFocus(element, draw) {
+  const held = focused();
+  const name = element.contains(held) ? calledFor(held) : null;
+  draw();
+  if (name === null || element.contains(focused())) return;
+  [...element.querySelectorAll("a, button, input")].find((one) => calledFor(one) === name)?.focus();
+}
+
+function calledFor(control) {
+  return control.getAttribute("aria-label") ?? control.getAttribute("href") ?? control.textContent;
+}
+
 /** Whether nothing has the focus, such as after the element that had it was removed. */
 export function isFocusLost() {
   return document.activeElement === null || document.activeElement === document.body;

@@ -10,20 +10,23 @@
 // language.
 
 import { LOCALE, numberText } from "./locale.js";
-import { AUDIT } from "../texts/audit.js";
 import { PEOPLE } from "../texts/people.js";
 import { SHARED } from "../texts/shared.js";
 import { TOKENS } from "../texts/tokens.js";
-import { USAGE } from "../texts/usage.js";
 import { WORKSPACES } from "../texts/workspaces.js";
 
-const DEFAULTS = { ...AUDIT, ...PEOPLE, ...SHARED, ...TOKENS, ...USAGE, ...WORKSPACES };
+const DEFAULTS = { ...PEOPLE, ...SHARED, ...TOKENS, ...WORKSPACES };
 const SPACEKEY = { title: "Spacekey", presentation: null };
 const PLACE = /\{(\w+)\}/g;
 let serverProduct = SPACEKEY;
 let shownProduct = SPACEKEY;
 let replaced = textsOf(shownProduct);
 let words = wordsOf(shownProduct);
+
+/** Add the texts of modules that come later. */
+export function addTexts(texts) {
+  Object.assign(DEFAULTS, texts);
+}
 
 /** Take a product's words and texts from now on; null for those of pages that belong to no workspace. */
 export function speakAs(product) {

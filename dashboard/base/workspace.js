@@ -1,23 +1,12 @@
 // One workspace as its pages need it: its words, its rules, and what the reader may do there.
 
 import { ask } from "./api.js";
+import { SPACE, WORKSPACE } from "./questions.js";
 import { speakAs } from "./texts.js";
 
 const FRESH_MS = 30_000;
 const known = new Map();
-
-/** Everything of a workspace that pages share. */
-export const WORKSPACE = `fragment Workspace on Workspace {
-  id name slug createdAt suspendedAt viewerScopes viewerRole rateLimit { perMinute burst }
-  plan { name title maxTokens scopes rateLimit { perMinute burst } }
-  policy { maxLifetimeSeconds defaultLifetimeSeconds expiryRequired scopesAllowed }
-  roles { name title description grants scopes }
-  product { name title description secretPrefix environments tokenKinds tokenRoles grantKind
-    presentation { token tokens logo accent { light dark } navigation { section label path } columns actions variable
-      exampleUrl links { title url } texts { name text } }
-    scopes { name description management label useCase } shorthands { name title description scopes }
-    presets { name title description scopes } useCases { title description grants preset }
-    roles { name } plans { name title maxTokens selfService rateLimit { perMinute burst } } } }`;
+const knownSpaces = new Map();
 
 /** The workspace, at most half a minute old; null when it does not exist for the reader. */
 export async function loadWorkspace(id, { afresh = false } = {}) {
@@ -37,9 +26,29 @@ export function keepWorkspace(workspace) {
   return workspace;
 }
 
+/** The space with its workspace, at most half a minute old; null when one of them does not exist for the reader. */
+export async function loadSpace(id) {
+  const kept = knownSpaces.get(id);
+  if (kept && Date.now() - kept.at < FRESH_MS) {
+    speakAs(kept.space.workspace.product);
+    return kept.space;
+  }
+  const { space } = await ask(`query ($id: ID!) { space(id: $id) { ...Space } } ${SPACE}`, { id });
+  return keepSpace(space);
+}
+
+/** Remember a space that came with another answer. */
+export function keepSpace(space) {
+  if (!space?.workspace) return null;
+  keepWorkspace(space.workspace);
+  knownSpaces.set(space.id, { space, at: Date.now() });
+  return space;
+}
+
 /** Forget what is remembered: something was changed. */
 export function forgetWorkspaces() {
   known.clear();
+  knownSpaces.clear();
 }
 
 /** Whether the reader holds a scope there. */

@@ -5,7 +5,8 @@ import { ApiError, ask, connect, whenChanged, whenSignedOut } from "../base/api.
 import { fill, h } from "../base/dom.js";
 import { render, startAlone } from "../base/router.js";
 import { standIn } from "../base/surroundings.js";
-import { WORKSPACE, forgetWorkspaces, keepWorkspace } from "../base/workspace.js";
+import { WORKSPACE } from "../base/questions.js";
+import { forgetWorkspaces, keepWorkspace } from "../base/workspace.js";
 import { errorBox } from "../parts/alert.js";
 import { closeDialogs } from "../parts/dialog.js";
 import { closeMenu } from "../parts/menu.js";

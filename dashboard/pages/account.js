@@ -1,6 +1,6 @@
 // The reader's own account: what it is called, theme, password, sessions, signing out.
 
-import { t } from "../base/texts.js";
+import { parts, t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { render } from "../base/router.js";
 import { EMAIL_LENGTH_MAX, NAME_LENGTH_MAX } from "../base/limits.js";
@@ -62,15 +62,19 @@ function proof({ email, emailProven }, link) {
 
 /** What the reader signs in with, and what their address is worth. */
 function standing({ id, email, emailProven, signInName }) {
+  const account = h("code", { class: "breakable" }, id);
+  const name = h("strong", { class: "breakable" }, signInName);
   const signIn = signInName
-    ? [t("people.youSignInAs"), h("strong", { class: "breakable" }, signInName), t("people.orById")]
-    : [t("people.noSignInName")];
+    ? parts("people.youSignInAs", { name, id: account })
+    : parts("people.noSignInName", { id: account });
   const proven = !email
     ? t("people.noAddress")
     : emailProven
       ? t("people.addressProven")
-      : t("people.addressUnproven") + (sendsMail ? t("people.proofByMail") : t("people.proofByOperator"));
-  return [h("p", {}, ...signIn, h("code", { class: "breakable" }, id), "."), h("p", {}, proven)];
+      : sendsMail
+        ? t("people.unprovenByMail")
+        : t("people.unprovenByOperator");
+  return [h("p", {}, signIn), h("p", {}, proven)];
 }
 
 function accountForm({ name, email, signInName }) {

@@ -1,19 +1,20 @@
 // The audit log of a workspace: filters, pages, export.
 
-import { t } from "../base/texts.js";
+import { plural, t } from "../base/texts.js";
 import { ask } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { CONDITION_LENGTH_MAX } from "../base/limits.js";
 import { go } from "../base/router.js";
 import { everywhere } from "../base/surroundings.js";
 import { loadWorkspace, may } from "../base/workspace.js";
+import { pageArguments } from "../base/token-query.js";
 import { alertBox } from "../parts/alert.js";
 import { actionCalled, actionName, auditActions } from "../parts/audit-sentence.js";
 import { AUDIT_ROW, auditOutcomes, auditTable } from "../parts/audit-table.js";
 import { empty } from "../parts/empty.js";
 import { exportPages } from "../parts/export-pages.js";
 import { selectField, textField } from "../parts/field.js";
-import { pageArguments, pager } from "../parts/pager.js";
+import { pager } from "../parts/pager.js";
 import { missingPage } from "./missing.js";
 
 const CONDITIONS = ["by", "target", "action", "outcome", "since", "until"];
@@ -119,7 +120,7 @@ function exportLog(workspace, narrowing) {
     title: t("audit.exportTheAuditLog"),
     file,
     type: "application/x-ndjson",
-    noun: ["event", "events"],
+    counted: (count) => plural("audit.events", count),
     read,
   });
 }

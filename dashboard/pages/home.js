@@ -9,8 +9,9 @@ import { openDialog } from "../parts/dialog.js";
 import { empty } from "../parts/empty.js";
 import { selectField, textField } from "../parts/field.js";
 import { form } from "../parts/form.js";
-import { pageArguments, pager } from "../parts/pager.js";
+import { pager } from "../parts/pager.js";
 import { slugOf } from "../base/slug.js";
+import { pageArguments } from "../base/token-query.js";
 
 const LIST = `query ($first: Int, $after: String, $last: Int, $before: String, $some: Boolean!) {
   workspaces(first: $first, after: $after, last: $last, before: $before) @include(if: $some) {

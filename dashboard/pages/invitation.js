@@ -1,6 +1,6 @@
 // Accepting an invitation: with the account that is signed in, or with a new one and its password.
 
-import { t } from "../base/texts.js";
+import { parts, t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { takeLinkSecret } from "../base/link-secret.js";
 import { NAME_LENGTH_MAX, PASSWORD_LENGTH_MIN } from "../base/limits.js";
@@ -32,14 +32,8 @@ export async function invitationPage() {
   };
   const fields = [code, ...(person ? [] : [nameField(), ...newPasswordFields()])];
   const about = person
-    ? h("p", {}, t("people.invitationAs"), h("strong", {}, calledBy(person)), t("people.invitationOtherAccount"))
-    : h(
-        "p",
-        {},
-        t("people.invitationNewAccount"),
-        h("a", { href: "/" }, t("people.signInLink")),
-        t("people.invitationSignInAfter"),
-      );
+    ? h("p", {}, parts("people.joinAs", { called: h("strong", {}, calledBy(person)) }))
+    : h("p", {}, parts("people.joinAnew", { link: h("a", { href: "/" }, t("people.signInLink")) }));
   const submit = person ? t("people.joinTheWorkspace") : t("people.createAccountAndJoin");
   return {
     title: t("people.acceptAnInvitation"),

@@ -1,6 +1,6 @@
 // Members of a workspace and their roles, and those who were invited.
 
-import { t } from "../base/texts.js";
+import { parts, t } from "../base/texts.js";
 import { ask, change } from "../base/api.js";
 import { toUrlPath } from "../base/base-path.js";
 import { h } from "../base/dom.js";
@@ -11,6 +11,7 @@ import { go, render } from "../base/router.js";
 import { calledBy, who } from "../base/session.js";
 import { date } from "../base/time.js";
 import { forgetWorkspaces, loadWorkspace, may, roleTitle } from "../base/workspace.js";
+import { pageArguments } from "../base/token-query.js";
 import { actorLinks } from "../parts/actor.js";
 import { address } from "../parts/address.js";
 import { confirmed } from "../parts/confirm.js";
@@ -20,7 +21,7 @@ import { form } from "../parts/form.js";
 import { INVITATIONS, invitationsSection } from "../parts/invitations.js";
 import { menuButton } from "../parts/menu.js";
 import { say } from "../parts/notice.js";
-import { pageArguments, pager } from "../parts/pager.js";
+import { pager } from "../parts/pager.js";
 import { showSecret } from "../parts/secret-dialog.js";
 import { table } from "../parts/table.js";
 import { missingPage } from "./missing.js";
@@ -43,7 +44,7 @@ export async function membersPage({ id }, query) {
   const writes = may(workspace, "members:write");
   const columns = [
     {
-      title: "E-mail",
+      title: t("people.email"),
       cell: (one) => [address(one), one.userId === who().id ? h("span", { class: "quiet" }, " (you)") : null],
     },
     { title: t("people.name"), cell: (one) => one.name },
@@ -105,10 +106,9 @@ function showInvitation({ invitation, invitationCode }) {
     "p",
     {},
     t("people.invitedSend", { email: invitation.email }),
-    t("people.invitedWhere"),
-    h("code", { class: "breakable" }, page),
-    t("people.invitedWithin"),
-    sendsMail ? t("people.invitedMailed") : null,
+    " ",
+    parts("people.invitedWhere", { page: h("code", { class: "breakable" }, page) }),
+    sendsMail ? [" ", t("people.invitedMailed")] : null,
   );
   return showSecret({
     title: t("people.invitedTitle", { email: invitation.email }),

@@ -1,6 +1,6 @@
 // A forgotten password: asking for a link by mail, and choosing another password with it.
 
-import { t } from "../base/texts.js";
+import { parts, t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { EMAIL_LENGTH_MAX } from "../base/limits.js";
@@ -27,7 +27,7 @@ function ask() {
   const back = h("p", {}, h("a", { href: "/" }, t("people.backToSignIn")));
   if (!sendsMail) {
     const command = h("code", { class: "breakable" }, "spacekey user reset-password");
-    return [h("p", {}, t("people.resetNoMail"), command, "."), back];
+    return [h("p", {}, parts("people.resetNoMail", { command })), back];
   }
   const email = textField({
     name: "email",

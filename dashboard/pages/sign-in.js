@@ -1,6 +1,6 @@
 // Signing in: as a page at whatever address was asked for, or as a dialog when a session ended meanwhile.
 
-import { t } from "../base/texts.js";
+import { parts, t } from "../base/texts.js";
 import { ApiError } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { EMAIL_LENGTH_MAX } from "../base/limits.js";
@@ -16,13 +16,8 @@ let asking = null;
 
 /** The page; then() shows what was asked for. */
 export function signInPage(then) {
-  const invited = h(
-    "p",
-    {},
-    t("people.invitedQuestion"),
-    h("a", { href: "/invitation" }, t("people.acceptIt")),
-    t("people.invitationWithCode"),
-  );
+  const link = h("a", { href: "/invitation" }, t("people.acceptIt"));
+  const invited = h("p", {}, parts("people.haveInvitation", { link }));
   const ways = [
     elsewhere({}),
     provider && takesPasswords ? h("p", { class: "quiet" }, t("people.orPassword")) : null,

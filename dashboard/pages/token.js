@@ -1,11 +1,12 @@
 // Everything about one token.
 
-import { t } from "../base/texts.js";
+import { parts, t } from "../base/texts.js";
 import { ask } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { render, go } from "../base/router.js";
 import { ago, dateAndAgo } from "../base/time.js";
-import { WORKSPACE, keepWorkspace, may, roleTitle } from "../base/workspace.js";
+import { WORKSPACE } from "../base/questions.js";
+import { keepWorkspace, may, roleTitle } from "../base/workspace.js";
 import { navigationPath, spaceTokensPath, tokensPath } from "../base/token-paths.js";
 import { icon } from "../parts/icons.js";
 import { actorLinks, actorName } from "../parts/actor.js";
@@ -87,26 +88,28 @@ function buttons(workspace, token) {
 function situation(workspace, token) {
   const { status, revokedAt, revokedReason, disabledAt, expiresAt, graceEndsAt } = token;
   if (status === "REVOKED")
-    return alertBox("info", [
-      t("tokens.revokedWhen"),
-      ago(revokedAt),
-      revokedReason ? ` (${revokedReason})` : null,
-      t("tokens.revokedConsequence"),
-    ]);
-  if (status === "DISABLED")
-    return alertBox("warning", [t("tokens.disabledWhen"), ago(disabledAt), t("tokens.disabledConsequence")]);
+    return alertBox(
+      "info",
+      revokedReason
+        ? parts("tokens.revokedAlertWhy", { time: ago(revokedAt), reason: revokedReason })
+        : parts("tokens.revokedAlert", { time: ago(revokedAt) }),
+    );
+  if (status === "DISABLED") return alertBox("warning", parts("tokens.disabledAlert", { time: ago(disabledAt) }));
   if (status === "EXPIRED") {
     const end = wasReplaced(token)
-      ? [t("tokens.replacedWhen"), ago(graceEndsAt)]
-      : [t("tokens.expiredWhen"), ago(expiresAt)];
-    const too = disabledAt ? [t("tokens.alsoDisabledWhen"), ago(disabledAt), "."] : null;
-    return alertBox("warning", [end, t("tokens.expiredConsequence"), too]);
+      ? parts("tokens.replacedAlert", { time: ago(graceEndsAt) })
+      : parts("tokens.expiredAlert", { time: ago(expiresAt) });
+    const too = disabledAt ? [" ", parts("tokens.alsoDisabledAlert", { time: ago(disabledAt) })] : null;
+    return alertBox("warning", [end, too]);
   }
   if (workspace.suspendedAt) return alertBox("warning", t("tokens.suspended"));
   return null;
 }
 
 function facts(workspace, token) {
+  const created = dateAndAgo(token.createdAt);
+  const end = dateAndAgo(token.revokedAt);
+  const revoked = token.revokedReason ? parts("tokens.revokedOn", { time: end, reason: token.revokedReason }) : end;
   const rows = [
     [nameWord(workspace), token.name],
     [shownWord(workspace), shownCode(workspace, token)],
@@ -117,14 +120,14 @@ function facts(workspace, token) {
       token.space ? h("a", { href: `/space/${token.space.id}/tokens` }, token.space.name) : workspace.name,
     ],
     [t("tokens.environment"), environmentBadge(token.environment)],
-    [t("tokens.createdColumn"), [dateAndAgo(token.createdAt), t("tokens.by"), actorName(token.createdBy)]],
+    [t("tokens.createdColumn"), parts("tokens.createdOn", { time: created, actor: actorName(token.createdBy) })],
     [t("tokens.links"), actorLinks(workspace, token)],
     token.externalId ? [t("tokens.externalId"), h("code", { class: "breakable" }, token.externalId)] : null,
     Object.keys(token.metadata).length
       ? [t("tokens.metadata"), h("code", { class: "breakable" }, JSON.stringify(token.metadata))]
       : null,
     token.importedFrom
-      ? [t("tokens.imported"), [t("tokens.as"), h("code", {}, token.importedFrom), t("tokens.rotateItToReplaceIt")]]
+      ? [t("tokens.imported"), parts("tokens.importedAs", { name: h("code", {}, token.importedFrom) })]
       : null,
     [t("tokens.expires"), dateAndAgo(token.expiresAt, t("tokens.notSpecified"))],
     token.graceEndsAt
@@ -132,13 +135,15 @@ function facts(workspace, token) {
       : null,
     [
       t("tokens.lastUsed"),
-      token.lastUsedAt
-        ? [ago(token.lastUsedAt), token.lastUsedIp ? t("tokens.from", { lastUsedIp: token.lastUsedIp }) : null]
-        : t("tokens.never"),
+      !token.lastUsedAt
+        ? t("tokens.never")
+        : token.lastUsedIp
+          ? parts("tokens.usedFrom", { time: ago(token.lastUsedAt), ip: token.lastUsedIp })
+          : ago(token.lastUsedAt),
     ],
     token.disabledAt ? [t("tokens.disabled"), dateAndAgo(token.disabledAt)] : null,
     token.revokedAt
-      ? [t("tokens.revoked"), [dateAndAgo(token.revokedAt), token.revokedReason ? `: ${token.revokedReason}` : null]]
+      ? [t("tokens.revoked"), revoked]
       : null,
     token.rotatedFrom ? [t("tokens.replaces"), other(workspace, token.rotatedFrom)] : null,
     token.rotatedTo ? [t("tokens.replacedBy"), other(workspace, token.rotatedTo)] : null,
@@ -167,7 +172,7 @@ function scopes(workspace, token, more) {
     : h("p", {}, t("tokens.allowsNothing"));
   return section(
     t("tokens.permissions"),
-    h("p", {}, h("strong", {}, t("tokens.granted")), given),
+    h("p", {}, parts("tokens.grantedAre", { grants: given })),
     h("p", {}, h("strong", {}, token.status === "ACTIVE" ? t("tokens.allows") : t("tokens.wouldAllow"))),
     list,
     more && token.status !== "REVOKED" ? unusedScopes(workspace, token, more.unusedScopes, UNUSED_DAYS) : null,

@@ -1,7 +1,6 @@
 // The tokens of a workspace, and those of a space, as pages.
 
-import { ask } from "../base/api.js";
-import { WORKSPACE, keepWorkspace, loadWorkspace } from "../base/workspace.js";
+import { loadSpace, loadWorkspace } from "../base/workspace.js";
 import { tokensView } from "../parts/token-list.js";
 import { missingPage } from "./missing.js";
 
@@ -14,8 +13,7 @@ export async function workspaceTokensPage({ id }, query) {
 
 /** The tokens of a space. */
 export async function spaceTokensPage({ id }, query) {
-  const document = `query ($id: ID!) { space(id: $id) { id name slug workspace { ...Workspace } } } ${WORKSPACE}`;
-  const { space } = await ask(document, { id });
-  if (!space?.workspace) return missingPage();
-  return tokensView({ workspace: keepWorkspace(space.workspace), space, query });
+  const space = await loadSpace(id);
+  if (!space) return missingPage();
+  return tokensView({ workspace: space.workspace, space, query });
 }

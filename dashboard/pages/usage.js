@@ -1,6 +1,6 @@
 // Usage of a workspace: requests by token, tokens that nobody uses, export.
 
-import { t } from "../base/texts.js";
+import { parts, plural, t } from "../base/texts.js";
 import { ask } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { csv } from "../base/download.js";
@@ -98,7 +98,8 @@ function quiet({ nodes, pageInfo }, days, workspace) {
   const caption = t("usage.inactiveCaption", { days });
   const text = t("usage.inactiveText");
   const href = `/workspace/${workspace.id}/access-tokens?use=unused.${days}&status=ACTIVE`;
-  const more = pageInfo.hasNextPage ? h("p", {}, t("usage.more"), h("a", { href }, t("usage.moreLink"))) : null;
+  const link = h("a", { href }, t("usage.moreLink"));
+  const more = pageInfo.hasNextPage ? h("p", {}, parts("usage.more", { link })) : null;
   const rows = nodes.length
     ? [h("p", {}, text), table({ caption, columns, rows: nodes }), more]
     : h("p", {}, t("usage.inactiveNone", { days }));
@@ -124,7 +125,7 @@ function exportUsage(workspace, days) {
     title: t("usage.exportUsage"),
     file,
     type: "text/csv",
-    noun: ["row", "rows"],
+    counted: (count) => plural("usage.rows", count),
     read,
     head: `${csv([HEAD])}\r\n`,
   });

@@ -1,6 +1,5 @@
 // A long list as a file: read page by page to its end, however long, with a way to stop.
 
-import { numberText } from "../base/locale.js";
 import { t } from "../base/texts.js";
 import { download } from "../base/download.js";
 import { fill, h } from "../base/dom.js";
@@ -10,20 +9,19 @@ import { say } from "./notice.js";
 
 /**
  * Save all pages as one file. read(after) gives { text, count, next }: a page's lines, how many, and the cursor of the
- * next page or null. noun: [one, many] of what is counted; head: the file's first line, if any.
+ * next page or null. counted(count) is how many there are as a text; head: the file's first line, if any.
  */
-export async function exportPages({ title, file, type, noun, read, head = "" }) {
+export async function exportPages({ title, file, type, counted, read, head = "" }) {
   const parts = [head];
   let count = 0;
   let open = true;
-  const counted = () => `${numberText(count)} ${noun[count === 1 ? 0 : 1]}`;
   const status = h("p", { role: "status" }, t("shared.reading"));
   const problem = h("div", {});
   const save = (complete) => {
     open = false;
     dialog.close();
     download(file, type, parts);
-    say(complete ? t("shared.exportedAll", { value: counted() }) : t("shared.exportedSome", { value: counted() }));
+    say(complete ? t("shared.exportedAll", { value: counted(count) }) : t("shared.exportedSome", { value: counted(count) }));
   };
   const stop = h("button", { type: "button", onclick: () => save(false) }, t("shared.exportStop"));
   const dialog = openDialog({ title, content: () => [status, problem, h("div", { class: "actions" }, stop)] });
@@ -33,7 +31,7 @@ export async function exportPages({ title, file, type, noun, read, head = "" }) 
       const page = await read(after);
       parts.push(page.text);
       count += page.count;
-      fill(status, t("shared.exportRead", { value: counted() }));
+      fill(status, t("shared.exportRead", { value: counted(count) }));
       more = page.next !== null;
       after = page.next;
     }

@@ -1,6 +1,6 @@
 // Invitations that were not accepted yet, and taking them back.
 
-import { t } from "../base/texts.js";
+import { parts, t } from "../base/texts.js";
 import { change } from "../base/api.js";
 import { h } from "../base/dom.js";
 import { whyNot } from "../base/expand.js";
@@ -21,14 +21,18 @@ export const INVITATIONS = `invitations(first: 100) {
   nodes { id email emailProven name role createdAt expiresAt invitedBy { kind actorId name unproven } }
   pageInfo { hasNextPage } }`;
 
+function invited({ createdAt, invitedBy }) {
+  return parts("people.invitedBy", { time: ago(createdAt), actor: actorName(invitedBy) });
+}
+
 /** The section of the members' page; null when no invitation waits. */
 export function invitationsSection(workspace, { nodes, pageInfo }, writes) {
   if (!nodes.length) return null;
   const columns = [
-    { title: "E-mail", cell: (one) => address(one) },
+    { title: t("people.email"), cell: (one) => address(one) },
     { title: t("people.name"), cell: (one) => one.name },
     { title: t("people.role"), cell: (one) => roleTitle(workspace, one.role) },
-    { title: t("people.invited"), cell: (one) => [ago(one.createdAt), t("people.by"), actorName(one.invitedBy)] },
+    { title: t("people.invited"), cell: (one) => invited(one) },
     { title: t("people.expires"), cell: (one) => ago(one.expiresAt) },
     { title: t("people.actions"), cell: (one) => action(workspace, one), hidden: !writes, class: "narrow-cell" },
   ];

@@ -4,12 +4,6 @@ import { t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { landmark } from "../base/surroundings.js";
 
-/** Page arguments of a connection from what the address says. */
-export function pageArguments(query, size) {
-  const before = query.get("before");
-  return before ? { last: size, before } : { first: size, after: query.get("after") };
-}
-
 /** The two buttons; turn({ after } or { before }) goes there. Null when there is only one page. */
 export function pager(pageInfo, turn) {
   const { hasNextPage, hasPreviousPage, startCursor, endCursor } = pageInfo;

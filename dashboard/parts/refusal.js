@@ -1,6 +1,6 @@
 // A refused use of a token, in plain words: what happened, and what its owner can do about it.
 
-import { t } from "../base/texts.js";
+import { parts, t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { ago } from "../base/time.js";
 import { alertBox } from "./alert.js";
@@ -31,12 +31,14 @@ export function refusalText(event) {
 export function refusalNotice(event, token) {
   if (!event || new Date(event.createdAt) < Date.now() - SHOWN_DAYS * 86_400_000 || isOver(event, token)) return null;
   const [what, advice] = known(event);
-  const from = [
-    event.ip ? t("audit.fromIp", { ip: event.ip }) : null,
-    event.userAgent ? t("audit.by", { userAgent: event.userAgent }) : null,
-  ];
-  const line = [`${what}, `, ago(event.createdAt), from, t("audit.theRequestWasRefused")];
-  return alertBox("warning", [line, h("span", { class: "breakable" }, advice)]);
+  const { ip, userAgent } = event;
+  const facts = { what, time: ago(event.createdAt), ip, userAgent };
+  const line = !ip
+    ? parts("audit.refusedNotice", facts)
+    : userAgent
+      ? parts("audit.refusedNoticeFromBy", facts)
+      : parts("audit.refusedNoticeFrom", facts);
+  return alertBox("warning", [line, " ", h("span", { class: "breakable" }, advice)]);
 }
 
 function known({ after }) {

@@ -44,7 +44,7 @@ export function rolePicker(workspace, chosen = []) {
   };
   const update = () => {
     const held = expand(workspace, grants());
-    fill(summary, h("strong", {}, t("tokens.roleAllows")), held.join(", ") || "nothing");
+    fill(summary, held.length ? t("tokens.allowsThese", { scopes: held.join(", ") }) : t("tokens.allowsNoScope"));
   };
   update();
   const note = h("p", { class: "hint" }, t("tokens.roleHint"));

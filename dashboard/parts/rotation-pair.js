@@ -28,8 +28,8 @@ export function rotationPair(workspace, token) {
 }
 
 function side(title, one, present, text) {
-  const name =
-    one.id === present.id ? h("span", {}, text, t("tokens.thisPage")) : h("a", { href: `/token/${one.id}` }, text);
+  const isHere = one.id === present.id;
+  const name = isHere ? t("tokens.onThisPage", { text }) : h("a", { href: `/token/${one.id}` }, text);
   const end = one.graceEndsAt ?? one.expiresAt;
   return h(
     "div",

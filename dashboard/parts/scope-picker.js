@@ -1,6 +1,6 @@
 // Choosing scopes: what the token is for, shorthands spelled out, groups by resource, a search, and what it comes to.
 
-import { plural, t } from "../base/texts.js";
+import { parts, plural, t } from "../base/texts.js";
 import { fill, freshId, h } from "../base/dom.js";
 import { byResource, expand, whyNot } from "../base/expand.js";
 import { textField } from "./field.js";
@@ -25,8 +25,9 @@ export function scopePicker(workspace, chosen = []) {
     const held = expand(workspace, present);
     for (const [name, box] of boxes) showVia(product, present, name, box);
     for (const { button, names } of chips) button.setAttribute("aria-pressed", String(sameNames(names, present)));
-    const count = h("strong", {}, t("tokens.allowsCount", { value: plural("tokens.scopes", held.length) }));
-    fill(summary, held.length ? [count, held.join(", ")] : t("tokens.nothingChosen"));
+    const count = h("strong", {}, plural("tokens.scopes", held.length));
+    const allowed = parts("tokens.allowsSome", { count, scopes: held.join(", ") });
+    fill(summary, held.length ? allowed : t("tokens.nothingChosen"));
   };
   const tick = (names, { only = true } = {}) => {
     for (const [name, box] of boxes)

@@ -52,10 +52,12 @@ function action(one) {
     {
       type: "button",
       class: "small",
-      "aria-label": t("people.endTheSessionOfFrom", { name, ip: one.ip ?? "an unknown address" }),
+      "aria-label": one.ip
+        ? t("people.endTheSessionOfFrom", { name, ip: one.ip })
+        : t("people.endTheSessionOfUnknown", { name }),
       onclick: () => end(one, name),
     },
-    "End",
+    t("people.endSessionButton"),
   );
 }
 

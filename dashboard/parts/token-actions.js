@@ -44,10 +44,8 @@ function mayRotate(workspace) {
 /** Who would notice: when and from where it was used last. */
 export function lastUse(token) {
   if (!token.lastUsedAt) return t("tokens.neverUsedOne");
-  return t("tokens.lastUse", {
-    ago: agoText(token.lastUsedAt),
-    value: token.lastUsedIp ? ` from ${token.lastUsedIp}` : "",
-  });
+  const facts = { ago: agoText(token.lastUsedAt), ip: token.lastUsedIp };
+  return token.lastUsedIp ? t("tokens.lastUseFrom", facts) : t("tokens.lastUse", facts);
 }
 
 async function revokeToken(workspace, token) {

@@ -1,6 +1,6 @@
 // The columns of the tokens' table: all that the four systems name.
 
-import { t } from "../base/texts.js";
+import { parts, t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { ago, date } from "../base/time.js";
 import { may, roleTitle } from "../base/workspace.js";
@@ -76,8 +76,7 @@ function grantsCell(workspace, one) {
   return h(
     "span",
     { title: one.grants.map((name) => grantLabel(workspace, name) ?? name).join(", ") },
-    shown,
-    rest > 0 ? h("span", { class: "quiet" }, t("tokens.andMore", { rest })) : null,
+    rest > 0 ? parts("tokens.moreGrants", { grants: shown, rest }) : shown,
   );
 }
 

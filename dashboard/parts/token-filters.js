@@ -1,18 +1,18 @@
 // Narrowing the tokens' table: search, status, environment, use and expiry. What is chosen stands in the address.
 
-import { t } from "../base/texts.js";
+import { parts, t } from "../base/texts.js";
 import { h } from "../base/dom.js";
 import { NAME_LENGTH_MAX } from "../base/limits.js";
 import { searchable, holdsSecret } from "../base/secret-shape.js";
 import { landmark } from "../base/surroundings.js";
+import { ANY_STATUS } from "../base/token-query.js";
 import { selectField, textField } from "./field.js";
+import { unfoldedText } from "./folded.js";
 import { say } from "./notice.js";
 import { holdRoles, nameWord } from "./shown-part.js";
 
 const WAIT_MS = 250;
-const NAMES = ["q", "status", "environment", "use", "by"];
 const STATUSES = [
-  ["", "tokens.anyStatus"],
   ["ACTIVE", "tokens.active"],
   ["DISABLED", "tokens.disabled"],
   ["EXPIRED", "tokens.expired"],
@@ -83,7 +83,7 @@ export function filterBar(workspace, query, changed) {
     "div",
     { class: "filters", role: landmark("search"), "aria-label": t("tokens.tokens") },
     search,
-    select("status", t("tokens.status"), texts(STATUSES)),
+    select("status", t("tokens.status"), [...everyStatus(workspace), ...texts(STATUSES)]),
     environments.length > 2 ? select("environment", t("tokens.environment"), environments) : null,
     select("use", t("tokens.use"), texts(USES)),
     query.get("by") ? creatorField(query.get("by"), () => set("by", "")) : null,
@@ -91,31 +91,22 @@ export function filterBar(workspace, query, changed) {
   );
 }
 
+/** The choices that are no single status: where the list folds some away, all others are the first. */
+function everyStatus(workspace) {
+  const { folded } = workspace.product.presentation;
+  if (!folded.length) return [["", t("tokens.anyStatus")]];
+  return [
+    ["", unfoldedText(folded)],
+    [ANY_STATUS, t("tokens.anyStatus")],
+  ];
+}
+
 function creatorField(id, clear) {
+  const facts = { type: "button", onclick: clear, "aria-label": t("tokens.showAllCreators") };
+  const button = h("button", facts, t("tokens.showAll"));
   return h(
     "div",
     { class: "field" },
-    t("tokens.createdByLabel"),
-    h("code", {}, id),
-    " ",
-    h("button", { type: "button", onclick: clear, "aria-label": t("tokens.showAllCreators") }, t("tokens.showAll")),
+    parts("tokens.createdByOnly", { id: h("code", {}, id), button }),
   );
-}
-
-/** The query as the API's filter. */
-export function filterOf(query) {
-  const [use, days] = query.get("use")?.split(".") ?? [];
-  return {
-    text: query.get("q") || null,
-    status: query.get("status") ? [query.get("status")] : null,
-    environment: query.get("environment") || null,
-    unusedForDays: use === "unused" ? Number(days) : null,
-    expiringWithinDays: use === "expiring" ? Number(days) : null,
-    createdBy: query.get("by") || null,
-  };
-}
-
-/** Whether anything narrows the list. */
-export function isFiltered(query) {
-  return NAMES.some((name) => query.get(name));
 }

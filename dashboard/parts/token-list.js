@@ -4,7 +4,8 @@ import { plural, t } from "../base/texts.js";
 import { fill, h } from "../base/dom.js";
 import { go, note, render } from "../base/router.js";
 import { navigationPath } from "../base/token-paths.js";
-import { isDashboard, whenSeenAgain } from "../base/surroundings.js";
+import { isFiltered, showFolded, sortOf } from "../base/token-query.js";
+import { isDashboard, keepingFocus, whenSeenAgain } from "../base/surroundings.js";
 import { may } from "../base/workspace.js";
 import { alertBox, errorBox } from "./alert.js";
 import { createToken, whyNoTokens } from "./create-token.js";
@@ -17,9 +18,10 @@ import { someSpaces } from "./space-field.js";
 import { icon } from "./icons.js";
 import { table } from "./table.js";
 import { tokenColumns } from "./token-columns.js";
-import { filterBar, isFiltered } from "./token-filters.js";
+import { filterBar } from "./token-filters.js";
+import { foldedButton, isSomethingFolded } from "./folded.js";
 import { noTokens } from "./no-tokens.js";
-import { loadTokens, sortOf } from "./token-page.js";
+import { loadTokens } from "./token-page.js";
 
 const FRESH_MS = 15_000;
 
@@ -50,7 +52,8 @@ export async function tokensView({ workspace, space, query }) {
       )
     : null;
   const page = await loadTokens(place);
-  if (!page.nodes.length && !isFiltered(query) && !page.pageInfo.hasPreviousPage) {
+  const none = !page.nodes.length && !page.pageInfo.hasPreviousPage && !isSomethingFolded(page.folded);
+  if (none && !isFiltered(query)) {
     return {
       ...view,
       body: noTokens(place, firstStep(workspace, create, reason)),
@@ -71,6 +74,7 @@ function list(place, first) {
   const { workspace, space, query } = place;
   const results = h("div", { class: "results" });
   const picked = selection(workspace, () => reload());
+  const bar = filterBar(workspace, query, (name) => narrowed(name));
   let page = first;
   let asked = 0;
   let loadedAt = Date.now();
@@ -93,14 +97,14 @@ function list(place, first) {
       lead: picked.lead(page.nodes),
       kind: "tokens-table",
     });
-    const none = h(
-      "p",
-      { class: "empty" },
-      t("tokens.noMatch"),
-      h("button", { type: "button", class: "plain link", onclick: clear }, t("tokens.showAll")),
-    );
-    const foot = h("div", { class: "list-foot" }, counted(page.count), pager(page.pageInfo, turn));
-    fill(results, picked.bar, page.nodes.length ? [rows, foot] : none);
+    const folded = foldedButton(page.folded, fold);
+    const foot = () => h("div", { class: "list-foot" }, counted(page.count), folded, pager(page.pageInfo, turn));
+    keepingFocus(results, () => fill(results, picked.bar, page.nodes.length ? [rows, foot()] : noneShown(folded)));
+  };
+  const noneShown = (folded) => {
+    const showAll = h("button", { type: "button", class: "plain link", onclick: clear }, t("tokens.showAll"));
+    const text = isFiltered(query) ? [t("tokens.noMatch"), showAll] : t("tokens.noneActive");
+    return h("div", { class: "empty brief" }, text, folded ? h("p", {}, folded) : null);
   };
   const reload = async () => {
     const mine = (asked += 1);
@@ -138,6 +142,11 @@ function list(place, first) {
     query.set("sort", `${field}.${present === field ? other : start}`);
     turnTo(query, () => reload().then(() => results.querySelector(`[data-sort=${field}]`)?.focus()));
   };
+  const fold = (open) => {
+    showFolded(query, open);
+    bar.querySelector("[name=status]").value = query.get("status") ?? "";
+    turnTo(query, () => reload().then(() => results.querySelector(".folded")?.focus()));
+  };
   const clear = () => {
     for (const name of [...query.keys()]) query.delete(name);
     note(query, { step: true });
@@ -147,10 +156,7 @@ function list(place, first) {
   place.reload = () => (results.isConnected ? reload() : render());
   whenSeenAgain(results, () => Date.now() - loadedAt > FRESH_MS && reload());
   draw();
-  return [
-    h("div", { class: "toolbar" }, filterBar(workspace, query, narrowed), columnsButton("tokens", columns(), draw)),
-    results,
-  ];
+  return [h("div", { class: "toolbar" }, bar, columnsButton("tokens", columns(), draw)), results];
 }
 
 /** How many there are, as far as they are counted. */

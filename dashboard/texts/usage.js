@@ -19,7 +19,9 @@ export const USAGE = {
   "usage.lastUsed": "Last used",
   "usage.limited": "Limited",
   "usage.mayNotRead": "Your role doesn't allow you to see usage.",
-  "usage.more": "There are more: ",
+  "usage.rows.one": "{count} row",
+  "usage.rows.other": "{count} rows",
+  "usage.more": "There are more: {link}.",
   "usage.moreLink": "see them in the list",
   "usage.noRequestsText":
     "No {token} made a request in the last {days} days. Counts arrive a few seconds after a request.",

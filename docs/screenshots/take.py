@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -22,6 +23,7 @@ from support.dashboard.world import DashboardWorld, make_dashboard_world  # noqa
 from support.server import on_a_socket  # noqa: E402
 
 SIZES = {"wide": (1440, 900), "large": (1920, 1080), "middle": (1000, 800), "narrow": (390, 844)}
+THEMES = ("light", "dark")
 KEPT = {
     ("emit-space-tokens", "wide", "light"),
     ("token", "wide", "dark"),
@@ -30,11 +32,19 @@ KEPT = {
 }
 
 
+LONG_NAMES = """async ([workspace, name]) => fetch("/graphql", { method: "POST",
+    headers: { "Content-Type": "application/json" }, body: JSON.stringify({
+        query: "mutation ($input: CreateTokenInput!) { createToken(input: $input) { __typename } }",
+        variables: { input: { ownerId: workspace, name, description: name, grants: ["member"] } } }) })"""
+
+
 async def take(url: str, world: DashboardWorld, browser_path: str) -> None:
     """All of them."""
     async with chromium(browser_path) as browser:
         for size, (width, height) in SIZES.items():
-            for theme in ("light", "dark"):
+            for theme in THEMES:
+                if not _wanted(size, SIZES) or not _wanted(theme, THEMES):
+                    continue
                 await take_all(browser, url, world, size=size, viewport=(width, height), theme=theme)
 
 
@@ -68,7 +78,57 @@ async def take_all(
     await page.goto(f"{url}/workspace/{world.workspaces['crowded']}/settings")
     await page.get_by_role("button", name="Delete workspace").click()
     await save(page, "delete-workspace", size, theme, whole=False)
+    await page.keyboard.press("Escape")
+    await take_states(page, url, world, size=size, theme=theme)
     await context.close()
+
+
+async def take_states(page: Page, url: str, world: DashboardWorld, *, size: str, theme: str) -> None:
+    """What a page shows while it waits, when it can't, and with what people rarely write."""
+    crowded = f"{url}/workspace/{world.workspaces['crowded']}"
+    await page.goto(f"{crowded}/access-tokens")
+    await page.get_by_role("button", name="Actions for").first.click()
+    await save(page, "menu", size, theme, whole=False)
+    await page.get_by_role("menuitem", name="Disable").click()
+    await page.locator("dialog [type=submit]").click()
+    await page.locator("dialog").wait_for(state="detached")
+    await save(page, "toast", size, theme, whole=False)
+    await page.goto(f"{url}/space/{world.spaces['emit']}/tokens")
+    await page.locator(".folded").click()
+    await page.locator(".badge.revoked").wait_for()
+    await save(page, "unfolded", size, theme)
+    await page.goto(f"{crowded}/access-tokens?q=nothing-like-it")
+    await page.locator(".empty").wait_for()
+    await save(page, "no-match", size, theme, whole=False)
+    await page.evaluate(LONG_NAMES, [world.workspaces["teamspace"], "A" * 60 + " of a very long name " + "B" * 19])
+    await page.goto(f"{url}/workspace/{world.workspaces['teamspace']}/access-tokens")
+    await page.locator("tbody tr").first.wait_for()
+    await save(page, "long-names", size, theme)
+    await page.get_by_role("link", name="AAAA").first.click()
+    await settled(page)
+    await save(page, "long-name-token", size, theme)
+    await page.goto(f"{crowded}/access-tokens")
+    for name, act in (
+        ("loading", lambda route: None),
+        ("unavailable", lambda route: route.fulfill(status=503, body='{"status": 503}')),
+        ("unreachable", lambda route: route.abort()),
+    ):
+        await page.route("**/graphql", act)
+        await page.locator("nav.sections").get_by_role("link", name="Spaces").click()
+        await page.locator(".skeleton" if name == "loading" else "main .alert").first.wait_for()
+        await save(page, name, size, theme, whole=False)
+        await page.unroute("**/graphql")
+        await page.goto(f"{crowded}/access-tokens")
+    await page.context.set_offline(True)
+    await page.locator("nav.sections").get_by_role("link", name="Members").click()
+    await page.locator("main .alert").first.wait_for()
+    await save(page, "offline", size, theme, whole=False)
+    await page.context.set_offline(False)
+
+
+def _wanted(one: str, among: Iterable[str]) -> bool:
+    """Whether one of these is taken: where the command line names none of them, all are."""
+    return one in sys.argv[1:] or not set(sys.argv[1:]) & set(among)
 
 
 async def save(page: Page, name: str, size: str, theme: str, *, whole: bool = True) -> None:
@@ -83,7 +143,9 @@ async def save(page: Page, name: str, size: str, theme: str, *, whole: bool = Tr
 
 
 def main() -> None:
-    """Serve a filled database, and look at it."""
+    """Serve a filled database, and look at it: in all sizes and themes, or in those that are named."""
+    if unknown := set(sys.argv[1:]) - {*SIZES, *THEMES}:
+        sys.exit(f"Unknown: {', '.join(sorted(unknown))}. Choose from {', '.join([*SIZES, *THEMES])}.")
     path = chromium_path()
     if path is None:
         sys.exit("No Chromium was found: install one, or set CHROMIUM to its path.")

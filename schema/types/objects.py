@@ -46,12 +46,12 @@ from .filters import (
     OrderArgument,
     TokenFilter,
     TokenOrderBy,
-    TokenStatus,
     audit_filter,
 )
 from .members import Invitation, Member, invitation_type, member_type
 from .product import SCOPES_MAX, Plan, Product, RateLimit, Role, TokenKind, plan_type, product_type, role_types
 from .relay import After, Before, Connection, First, Last, Node, connection_of
+from .status import TokenStatus
 
 
 @strawberry.type(

@@ -9,6 +9,8 @@ from spacekey.domain import product as products
 from spacekey.domain.product_table import ENTRIES_MAX
 from spacekey.schema.limits.costs import at_most
 
+from .status import TokenStatus
+
 
 @strawberry.type(description="The color of the buttons and links of a product's dashboard.")
 class Accent:
@@ -85,6 +87,14 @@ class Presentation:
     def actions(self) -> list[str]:
         """Return the actions."""
         return list(self.presentation.actions)
+
+    @strawberry.field(
+        description="The statuses whose tokens the table leaves out until a person opens them.",
+        directives=[at_most(len(domain.FOLDED))],
+    )
+    def folded(self) -> list[TokenStatus]:
+        """Return the statuses."""
+        return [TokenStatus(status) for status in self.presentation.folded]
 
     @strawberry.field(description="Links to the product's own help.", directives=[at_most(ENTRIES_MAX)])
     def links(self) -> list[HelpLink]:

@@ -1,6 +1,7 @@
 """Routes of the dashboard: one page for all its addresses, and its files, under a strict Content-Security-Policy.
 
-The JavaScript modules are joined into one script, so that the page needs one request for all of them. Each file has a
+The JavaScript modules are joined into three scripts: ``early.js`` runs before the page is painted and asks for what it
+will show, ``app.js`` holds what a first visit needs, and ``later.js`` the pages that it seldom needs. Each file has a
 Subresource Integrity digest, and an address with its digest, so that browsers may keep it forever."""
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from spacekey.middleware.routing.endpoints import public
 from spacekey.server.context import parts_of
 
 from .base_path import base_path
-from .scripts import joined_modules
+from .scripts import Script, joined_modules, module_variable
 
 PAGES = (
     "/",
@@ -55,6 +56,7 @@ POLICY = "; ".join(
 _ASSET_POLICY = "default-src 'none'; sandbox"
 """Of a file that is opened by itself, such as a logo: it runs nothing."""
 _FOR_EVER = "public, max-age=31536000, immutable"
+_MAP_HEADERS = {"Content-Security-Policy": _ASSET_POLICY, "Cache-Control": "no-cache"}
 _PAGE_HEADERS = {
     "Content-Security-Policy": POLICY,
     "Cache-Control": "no-cache",
@@ -64,9 +66,14 @@ _PAGE_HEADERS = {
 ENTRY = "app.js"
 EARLY = "early.js"
 """Runs before the page is painted."""
+LATER = "later.js"
+"""Runs when it is first needed."""
 STYLES = ("tokens.css", "base.css", "controls.css", "layout.css", "table.css", "dialog.css", "pieces.css")
 ASSETS = "/assets/"
+JAVASCRIPT = "text/javascript; charset=utf-8"
+_LATER_MODULE = module_variable(LATER)
 PASSWORDS = '{"passwords": true}'
+MAP = ".map"
 BASE = "{base}"
 """Stands for the base path in the page's source."""
 
@@ -95,10 +102,15 @@ def dashboard_routes(
     @public
     async def asset(request: Request) -> Response:
         name = request.path_params["name"]
+        headers = {"Cache-Control": _FOR_EVER, "Content-Security-Policy": _ASSET_POLICY}
+        if name in files.scripts:
+            headers["SourceMap"] = f"{name}{MAP}"
+        elif name.removesuffix(MAP) in files.scripts:
+            return answer_file(request, source_map_file(files.scripts[name.removesuffix(MAP)]), _MAP_HEADERS)
         file = files.assets.get(name) or logo_file(parts_of(request).system.products, name)
         if file is None:
             raise HTTPException(404)
-        return answer_file(request, file, {"Cache-Control": _FOR_EVER, "Content-Security-Policy": _ASSET_POLICY})
+        return answer_file(request, file, headers)
 
     pages: list[BaseRoute] = [Route(path, page, methods=["GET"]) for path in PAGES]
     return [*pages, Route("/assets/{name}", asset, methods=["GET"])]
@@ -137,6 +149,11 @@ class File:
     compressed: bytes
     integrity: str
 
+    @property
+    def name(self) -> str:
+        """Return the last part of the path."""
+        return self.path.removeprefix(ASSETS)
+
 
 @dataclass(frozen=True, slots=True)
 class DashboardFiles:
@@ -144,6 +161,7 @@ class DashboardFiles:
 
     html: str
     assets: dict[str, File]
+    scripts: dict[str, Script]
 
 
 def packaged_dashboard() -> Path:
@@ -160,18 +178,30 @@ def dashboard_files(folder: Path, graphiql: bool = False, sign_in: str = PASSWOR
     :raises ConfigurationError: the modules cannot be joined.
     """
     styles = "".join((folder / "style" / name).read_text(encoding="utf-8") for name in STYLES)
-    script = compressed_file("app", "js", "text/javascript; charset=utf-8", joined_modules(folder, ENTRY))
-    early = compressed_file("early", "js", "text/javascript; charset=utf-8", joined_modules(folder, EARLY))
-    style = compressed_file("app", "css", "text/css; charset=utf-8", styles)
-    icon = compressed_file("icon", "svg", "image/svg+xml", (folder / "icon.svg").read_text(encoding="utf-8"))
+    early = joined_modules(folder, EARLY)
+    app = joined_modules(folder, ENTRY, early.modules)
+    later = joined_modules(folder, LATER, (*early.modules, *app.modules))
+    named = {
+        EARLY: compressed_file("early", "js", JAVASCRIPT, early.text),
+        ENTRY: compressed_file("app", "js", JAVASCRIPT, app.text),
+        LATER: compressed_file("later", "js", JAVASCRIPT, f"{later.text}export const {{ PAGES }} = {_LATER_MODULE};\n"),
+        "app.css": compressed_file("app", "css", "text/css; charset=utf-8", styles),
+        "icon.svg": compressed_file("icon", "svg", "image/svg+xml", (folder / "icon.svg").read_text(encoding="utf-8")),
+    }
     html = (folder / "index.html").read_text(encoding="utf-8")
-    for file, name in ((script, "app.js"), (early, "early.js"), (style, "app.css"), (icon, "icon.svg")):
+    for name, file in named.items():
         html = html.replace(f'"{BASE}/{name}"', f'"{BASE}{file.path}"').replace(f"integrity-of-{name}", file.integrity)
     html = html.replace("</head>", f'<meta name="sign-in" content="{escape(sign_in)}">\n</head>')
     if graphiql:
         html = html.replace("</head>", '<meta name="graphiql" content="enabled">\n</head>')
-    assets = {file.path.removeprefix(ASSETS): file for file in (script, early, style, icon)}
-    return DashboardFiles(html=html, assets=assets)
+    scripts = {named[name].name: script for name, script in ((EARLY, early), (ENTRY, app), (LATER, later))}
+    return DashboardFiles(html=html, assets={file.name: file for file in named.values()}, scripts=scripts)
+
+
+@lru_cache(maxsize=8)
+def source_map_file(script: Script) -> File:
+    """Return the source map of a script. Only tools ask for it, so it is made when it is asked for."""
+    return compressed_file("map", "json", "application/json", script.source_map())
 
 
 def style_path() -> str:

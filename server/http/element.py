@@ -18,10 +18,11 @@ from starlette.routing import BaseRoute, Route
 
 from spacekey.middleware.routing.endpoints import public
 
-from .dashboard import STYLES, File, answer_file, compressed_file, packaged_dashboard
-from .scripts import joined_modules
+from .dashboard import JAVASCRIPT, STYLES, answer_file, compressed_file, packaged_dashboard, source_map_file
+from .scripts import Script, joined_modules, module_variable
 
 PATH = "/elements/spacekey-tokens.js"
+MAP_PATH = f"{PATH}.map"
 ENTRY = "element/tokens.js"
 DEFINITION = "element/define.js"
 STYLE = "element/element.css"
@@ -41,22 +42,27 @@ _REM = re.compile(r"(?<![\w.])(\d*\.?\d+)rem\b")
 
 
 def element_routes(folder: Path | None = None) -> list[BaseRoute]:
-    """Return the route. The files are read and compressed now.
+    """Return the routes of the element and of its source map. The files are read and compressed now.
 
     :param folder: the dashboard's folder; None for the packaged one.
     :raises ConfigurationError: the modules cannot be joined.
     """
-    file = element_file(folder if folder is not None else packaged_dashboard())
+    script = element_script(folder if folder is not None else packaged_dashboard())
+    file = compressed_file("spacekey-tokens", "js", JAVASCRIPT, script.text)
 
     @public
     async def element(request: Request) -> Response:
-        return answer_file(request, file, _HEADERS)
+        return answer_file(request, file, {**_HEADERS, "SourceMap": MAP_PATH.rpartition("/")[2]})
 
-    return [Route(PATH, element, methods=["GET"])]
+    @public
+    async def source_map(request: Request) -> Response:
+        return answer_file(request, source_map_file(script), _HEADERS)
+
+    return [Route(PATH, element, methods=["GET"]), Route(MAP_PATH, source_map, methods=["GET"])]
 
 
 @lru_cache(maxsize=4)
-def element_file(folder: Path) -> File:
+def element_script(folder: Path) -> Script:
     """Read the element, once in a process, as the files of a package do not change while it runs.
 
     Each element runs the modules for itself, so that what they keep, such as the session, belongs to one element.
@@ -65,14 +71,21 @@ def element_file(folder: Path) -> File:
     """
     styles = "".join(element_style(name, (folder / "style" / name).read_text(encoding="utf-8")) for name in STYLES)
     styles += (folder / STYLE).read_text(encoding="utf-8")
-    modules = joined_modules(folder, ENTRY)
-    entry = "module_" + re.sub(r"\W", "_", ENTRY)
-    script = (
-        f"const STYLES = {json.dumps(styles)};\n"
-        f"const instance = () => {{\n{modules}return {entry};\n}};\n"
-        f"{(folder / DEFINITION).read_text(encoding='utf-8')}"
+    joined = joined_modules(folder, ENTRY)
+    before = f"const STYLES = {json.dumps(styles)};\nconst instance = () => {{\n"
+    between = f"return {module_variable(ENTRY)};\n}};\n"
+    definition = (folder / DEFINITION).read_text(encoding="utf-8")
+    return Script(
+        before + joined.text + between + definition,
+        (*joined.modules, DEFINITION),
+        (*joined.sources, definition),
+        (
+            *[None] * before.count("\n"),
+            *joined.lines,
+            *[None] * between.count("\n"),
+            *((len(joined.modules), line, 0) for line in range(definition.count("\n"))),
+        ),
     )
-    return compressed_file("spacekey-tokens", "js", "text/javascript; charset=utf-8", script)
 
 
 def element_style(name: str, text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from support.browser import settled
 from support.dashboard.world import SPACES_MANY, TOKENS_MANY
@@ -61,6 +62,30 @@ async def test_pages_of_tokens_are_turned_by_cursor_and_keep_the_filters(visitor
     await expect(page.locator("tbody tr")).to_have_count(10)
     assert await names(page) == every[110:120]
     assert "after=" not in page.url
+
+
+async def test_a_table_that_is_drawn_afresh_keeps_the_focus(visitor: NewVisitor) -> None:
+    """Between a press of Tab and the next key the rows may come anew: the key is for the same control."""
+    owner = await visitor()
+    page, workspace = owner.page, owner.dashboard.world.workspaces["crowded"]
+    await owner.sign_in(path=f"/workspace/{workspace}/access-tokens?sort=NAME.ASC")
+    href = await page.locator("tbody th a").first.get_attribute("href") or ""
+    arrived = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await arrived.wait()
+        await route.continue_()
+
+    document = """mutation ($input: UpdateTokenInput!) { updateToken(input: $input) { __typename } }"""
+    await owner.ask(document, input={"id": href.rpartition("/")[2], "description": "Changed meanwhile"})
+    await page.route("**/graphql", hold)
+    async with page.expect_request("**/graphql"):
+        await page.get_by_role("searchbox", name="Search").fill("batch")
+    button = page.get_by_role("button", name="Actions for Batch 000")
+    await button.focus()
+    arrived.set()
+    await expect(page.get_by_text("Changed meanwhile")).to_be_visible()
+    await expect(button).to_be_focused()
 
 
 async def test_pages_of_spaces_and_of_the_audit_log_are_turned_too(visitor: NewVisitor) -> None:

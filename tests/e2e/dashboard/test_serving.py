@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +16,9 @@ import pytest_asyncio
 
 from spacekey.domain.errors import ConfigurationError
 from spacekey.server.app import build_app
-from spacekey.server.http.element import DEFINITION, ENTRY, PATH
+from spacekey.server.http.dashboard import EARLY, LATER, dashboard_files, packaged_dashboard
+from spacekey.server.http.dashboard import ENTRY as APP
+from spacekey.server.http.element import DEFINITION, ENTRY, MAP_PATH, PATH
 from spacekey.server.http.scripts import joined_modules
 from spacekey.server.settings import Settings
 
@@ -54,8 +57,10 @@ async def test_every_page_is_the_same_document_under_a_strict_policy(client: htt
 
 async def test_files_are_named_by_their_content_and_kept_for_ever(client: httpx.AsyncClient) -> None:
     page = (await client.get("/")).text
-    found = re.findall(r'(?:src|href)="(/assets/[^"]+)"(?: type="[^"]*")?(?: integrity="sha384-([^"]+)")?', page)
-    assert len(found) == 4
+    found = re.findall(
+        r'(?:src|href|content)="(/assets/[^"]+)"(?: type="[^"]*")?(?: (?:data-)?integrity="sha384-([^"]+)")?', page
+    )
+    assert len(found) == 5
     for path, integrity in found:
         answer = await client.get(path)
         assert answer.status_code == 200
@@ -97,10 +102,98 @@ def test_modules_are_joined_in_the_order_of_their_imports(tmp_path: Path) -> Non
         two='import { one } from "./one.js";\nexport const twice = one + one;\n',
         one="export const one = 1;\n",
     )
-    text = joined_modules(folder, "app.js")
+    text = joined_modules(folder, "app.js").text
     assert text.count("export const") == 0
     assert text.count("const one = 1;") == 1
     assert text.index("const one = 1;") < text.index("const twice =") < text.index("console.log")
+
+
+def test_a_module_is_in_one_script_of_the_page() -> None:
+    """What it keeps, such as who is signed in, is there once."""
+    scripts = dashboard_files(packaged_dashboard()).scripts.values()
+    assert len(scripts) == 3
+    every = [name for script in scripts for name in script.modules]
+    assert sorted(every) == sorted(set(every))
+
+
+def test_a_script_has_no_module_of_an_earlier_one(tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path,
+        one="export const one = 1;\n",
+        later='import { one } from "./one.js";\nexport const two = one + one;\n',
+    )
+    script = joined_modules(folder, "later.js", ["one.js"])
+    assert script.modules == ("later.js",)
+    assert "const {one} = module_one_js;" in script.text.replace("{ one }", "{one}")
+
+
+BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+
+def numbers(segment: str) -> list[int]:
+    """The numbers of one segment of a source map."""
+    found, value, shift = [], 0, 0
+    for letter in segment:
+        digit = BASE64.index(letter)
+        value |= (digit & 31) << shift
+        shift += 5
+        if not digit & 32:
+            found.append(-(value >> 1) if value & 1 else value >> 1)
+            value, shift = 0, 0
+    return found
+
+
+def origins(source_map: dict[str, Any]) -> list[tuple[str, int, int] | None]:
+    """For each line of a script the module, line and column it comes from."""
+    found: list[tuple[str, int, int] | None] = []
+    source = line = column = 0
+    for segment in source_map["mappings"].split(";"):
+        if not segment:
+            found.append(None)
+            continue
+        start, *steps = numbers(segment)
+        assert start == 0
+        source, line, column = (one + step for one, step in zip((source, line, column), steps, strict=True))
+        found.append((source_map["sources"][source], line, column))
+    return found
+
+
+async def test_a_source_map_leads_from_each_line_to_its_module(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/")).text
+    scripts = re.findall(r'"(/assets/(?:app|early|later)\.\w+\.js)"', page)
+    assert len(scripts) == 3
+    led = set()
+    for path in [*scripts, PATH]:
+        answer = await client.get(path)
+        found = await client.get(str(answer.url.join(answer.headers["sourcemap"])))
+        assert found.status_code == 200
+        source_map = found.json()
+        sources = dict(zip(source_map["sources"], source_map["sourcesContent"], strict=True))
+        lines = answer.text.split("\n")
+        places = origins(source_map)
+        assert len(places) <= len(lines)
+        for text, place in zip(lines, places, strict=False):
+            if place is None:
+                continue
+            name, line, column = place
+            written = sources[name].split("\n")[line]
+            assert written[:column].strip() == ""
+            if not written.startswith(("import ", "} from ")):
+                assert written[column:].removeprefix("export ") == text, place
+            led.add((name, line))
+    for file in DASHBOARD.rglob("*.js"):
+        for number, text in enumerate(file.read_text(encoding="utf-8").splitlines()):
+            if re.match(r"\s*(?:const|let|return|if|await|throw|function)\b", text):
+                assert (str(file.relative_to(DASHBOARD)), number) in led, f"{file}:{number + 1} is in no source map"
+
+
+async def test_a_source_map_is_asked_for_again(client: httpx.AsyncClient) -> None:
+    """A comment changes it and not its script."""
+    path = re.findall(r"/assets/app\.\w+\.js", (await client.get("/")).text)[0]
+    assert (await client.get(f"{path}.map")).headers["cache-control"] == "no-cache"
+    assert (await client.get(MAP_PATH, headers={"Origin": "https://app.example.com"})).headers[
+        "access-control-allow-origin"
+    ] == "*"
 
 
 @pytest.mark.parametrize(
@@ -113,6 +206,7 @@ def test_modules_are_joined_in_the_order_of_their_imports(tmp_path: Path) -> Non
         ({"app": "export default 1;\n"}, "write this import or export another way: export default"),
         ({"app": "export let state = 1;\n"}, "write this import or export another way: export let"),
         ({"app": 'const one = import("./one.js");\n'}, "write this import or export another way"),
+        ({"app": "const one = import(address);\n"}, "write this import or export another way"),
     ],
 )
 def test_what_cannot_be_joined_is_refused_at_start_up(tmp_path: Path, modules: dict[str, str], complaint: str) -> None:
@@ -121,13 +215,11 @@ def test_what_cannot_be_joined_is_refused_at_start_up(tmp_path: Path, modules: d
 
 
 def test_every_module_is_used_and_has_one_idea() -> None:
-    joined = "".join(joined_modules(DASHBOARD, name) for name in ("app.js", "early.js", ENTRY))
+    scripts = [joined_modules(DASHBOARD, name) for name in (EARLY, APP, LATER, ENTRY)]
+    joined = {DEFINITION}.union(*(script.modules for script in scripts))
     for file in DASHBOARD.rglob("*.js"):
         text = file.read_text(encoding="utf-8")
-        assert (
-            file == DASHBOARD / DEFINITION
-            or f"module_{re.sub(r'[^a-zA-Z0-9]', '_', str(file.relative_to(DASHBOARD)))}" in joined
-        ), file
+        assert str(file.relative_to(DASHBOARD)) in joined, file
         assert text.startswith("// "), f"{file} does not say what it is"
         assert text.count("\n") <= 200 or file.parent.name == "texts", f"{file} is long"
 
@@ -171,12 +263,11 @@ HAS_AN_ELEMENT_IN_MIND = {"base/surroundings.js", "base/choices.js", "base/route
 
 def test_modules_of_the_element_reach_for_nothing_of_the_page_around_it() -> None:
     """The page is a host's: its ids, its focus, its address and its storage are not ours."""
-    joined = joined_modules(DASHBOARD, ENTRY)
     found = []
-    for file in DASHBOARD.rglob("*.js"):
-        name = str(file.relative_to(DASHBOARD))
-        if f"const module_{re.sub(r'[^a-zA-Z0-9]', '_', name)} =" not in joined or name in HAS_AN_ELEMENT_IN_MIND:
+    for name in joined_modules(DASHBOARD, ENTRY).modules:
+        if name in HAS_AN_ELEMENT_IN_MIND:
             continue
+        file = DASHBOARD / name
         code = re.sub(r"(?m)^\s*(?://|/?\*).*$", "", file.read_text(encoding="utf-8"))
         found += [f"{name}: {match[0]}" for match in WINDOW_ONLY.finditer(code) if match[0] != "document.trim"]
     assert found == []

@@ -72,6 +72,8 @@ async def test_emit_a_worker_key_of_a_space(visitor: NewVisitor) -> None:
     await page.get_by_role("textbox", name="Reason").fill("Replaced")
     await page.locator("dialog [type=submit]").click()
     row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Worker 7"))
+    await expect(row).to_have_count(0)
+    await page.get_by_role("button", name="revoked or expired").click()
     await expect(row).to_contain_text("Revoked")
     assert await accepted(owner, secret) == 401
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from spacekey.server.http.dashboard import dashboard_files, packaged_dashboard
+from spacekey.server.http.element import ENTRY
+from spacekey.server.http.scripts import joined_modules
 from support.dashboard.texts import TEXTS
 
 DASHBOARD = Path(__file__).resolve().parents[3] / "dashboard"
@@ -20,7 +23,7 @@ COUNTED = re.compile(r'\bplural\("([\w.]+)"')
 QUOTED = re.compile(r'"((?:audit|people|shared|tokens|usage|workspaces)\.[\w.]+)"')
 SENTENCE = re.compile(r'"[^"\n]*[A-Z][a-z]+ [a-z]{2,}[^"\n]*"|`[^`\n]*[A-Z][a-z]+ [a-z]{2,}[^`\n]*`')
 NOT_SHOWN = re.compile(
-    r"TypeError|^const FIELDS|sessions \{ id|__typename|Input!|\$id|fragment |mutation|\bquery\b|console\.|^\s*(?://|\*|/\*)"
+    r"TypeError|^export const PERSON|sessions \{ id|__typename|Input!|\$id|fragment |mutation|\bquery\b|console\.|^\s*(?://|\*|/\*)"
 )
 
 
@@ -31,6 +34,21 @@ def test_every_text_that_a_module_shows_exists(module: str) -> None:
     assert names - TEXTS.keys() == set()
     for name in COUNTED.findall(text):
         assert {f"{name}.one", f"{name}.other"} <= TEXTS.keys()
+
+
+def test_each_script_has_the_texts_that_it_shows() -> None:
+    """The pages of the second script bring theirs."""
+    files = dashboard_files(packaged_dashboard())
+    kinds = {"early": [], "app": ["early"], "later": ["early", "app"]}
+    scripts = {name.partition(".")[0]: script.modules for name, script in files.scripts.items()}
+    assert scripts.keys() == kinds.keys()
+    scripts["element"] = joined_modules(DASHBOARD, ENTRY).modules
+    for name, modules in scripts.items():
+        loaded = {*modules, *(one for before in kinds.get(name, []) for one in scripts[before])}
+        for module in modules:
+            shown = QUOTED.findall(MODULES.get(module, ""))
+            missing = {one for one in shown if f"texts/{one.partition('.')[0]}.js" not in loaded}
+            assert missing == set(), f"{module} in {name}"
 
 
 def test_every_text_is_shown_somewhere() -> None:
