@@ -63,8 +63,10 @@ export function showView(view) {
     fill(sections, workspace ? navigation(view) : null);
     sections.setAttribute("aria-label", t("shared.workspace"));
     sections.hidden = !workspace;
-    sections.querySelector("[aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
+  } else {
+    markPresent();
   }
+  sections.querySelector("[aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
   const heading = h("h1", { tabindex: "-1" }, view.heading ?? title);
   fill(
     main,
@@ -80,6 +82,15 @@ export function showView(view) {
   );
 }
 
+/** Mark the section that was asked for, where the sections of another page are still shown. */
+function markPresent() {
+  const entries = [...sections.querySelectorAll("a")];
+  const present = entries.find((one) => one.pathname === location.pathname);
+  if (!present) return;
+  for (const one of entries) one.removeAttribute("aria-current");
+  present.setAttribute("aria-current", "page");
+}
+
 /** Move the focus to the page's title: after another page was opened, so that screen readers begin there. */
 export function focusTitle() {
   main.querySelector("h1")?.focus({ preventScroll: true });
@@ -92,7 +103,7 @@ function skeleton() {
 }
 
 function home() {
-  return h("a", { href: "/", class: "brand" }, brandMark(), brandTitle());
+  return h("a", { href: "/", class: "brand" }, brandMark(), h("span", {}, brandTitle()));
 }
 
 function place({ workspace, space }) {

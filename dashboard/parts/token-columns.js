@@ -58,7 +58,7 @@ function inOrder(columns, names) {
 }
 
 function nameCell(one) {
-  const about = one.description ? h("div", { class: "quiet" }, one.description) : null;
+  const about = one.description ? h("div", { class: "quiet clamped", title: one.description }, one.description) : null;
   return [h("a", { href: `/token/${one.id}` }, one.name), about];
 }
 

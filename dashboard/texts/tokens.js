@@ -236,7 +236,7 @@ export const TOKENS = {
   "tokens.showRevoked.other": "Show {count} revoked {tokens}",
   "tokens.showRevokedAny": "Show revoked {tokens}",
   "tokens.hideRevoked": "Hide revoked {tokens}",
-  "tokens.notEnded": "Active and disabled",
+  "tokens.notEnded": "Active, disabled",
   "tokens.notExpired": "All but expired",
   "tokens.notRevoked": "All but revoked",
   "tokens.noneActive": "No active {tokens}.",

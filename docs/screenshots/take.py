@@ -108,6 +108,7 @@ async def take_states(page: Page, url: str, world: DashboardWorld, *, size: str,
     await settled(page)
     await save(page, "long-name-token", size, theme)
     await page.goto(f"{crowded}/access-tokens")
+    await settled(page)
     for name, act in (
         ("loading", lambda route: None),
         ("unavailable", lambda route: route.fulfill(status=503, body='{"status": 503}')),
@@ -119,6 +120,7 @@ async def take_states(page: Page, url: str, world: DashboardWorld, *, size: str,
         await save(page, name, size, theme, whole=False)
         await page.unroute("**/graphql")
         await page.goto(f"{crowded}/access-tokens")
+        await settled(page)
     await page.context.set_offline(True)
     await page.locator("nav.sections").get_by_role("link", name="Members").click()
     await page.locator("main .alert").first.wait_for()
