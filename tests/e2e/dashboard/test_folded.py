@@ -56,9 +56,7 @@ async def test_what_has_ended_is_folded_away_and_counted(visitor: NewVisitor) ->
     await page.go_back()
     await expect(page.locator("tbody tr")).to_have_count(2)
     await expect(page.get_by_role("combobox", name="Status")).to_have_value("")
-    await expect(page.get_by_role("combobox", name="Status").locator("option:checked")).to_have_text(
-        "Active, disabled"
-    )
+    await expect(page.get_by_role("combobox", name="Status").locator("option:checked")).to_have_text("Active, disabled")
 
 
 async def test_a_chosen_status_shows_its_tokens_and_folds_nothing(visitor: NewVisitor) -> None:
