@@ -130,5 +130,5 @@ function niceTop(most) {
 }
 
 function short(number) {
-  return number >= 10_000 ? `${Math.round(number / 1000)}k` : String(Number(number.toFixed(1)));
+  return number >= 10_000 ? `${Math.round(number / 1000)}k` : numberText(Number(number.toFixed(1)));
 }

@@ -6,6 +6,7 @@ All go to build/screenshots, to be looked at; a few small ones go to docs/screen
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -89,7 +90,7 @@ async def take_states(page: Page, url: str, world: DashboardWorld, *, size: str,
     await page.goto(f"{crowded}/access-tokens")
     await page.get_by_role("button", name="Actions for").first.click()
     await save(page, "menu", size, theme, whole=False)
-    await page.get_by_role("menuitem", name="Disable").click()
+    await page.get_by_role("menuitem", name=re.compile("Disable|Enable")).click()
     await page.locator("dialog [type=submit]").click()
     await page.locator("dialog").wait_for(state="detached")
     await save(page, "toast", size, theme, whole=False)
