@@ -21,7 +21,8 @@ export async function exportPages({ title, file, type, counted, read, head = "" 
     open = false;
     dialog.close();
     download(file, type, parts);
-    say(complete ? t("shared.exportedAll", { value: counted(count) }) : t("shared.exportedSome", { value: counted(count) }));
+    const value = counted(count);
+    say(complete ? t("shared.exportedAll", { value }) : t("shared.exportedSome", { value }));
   };
   const stop = h("button", { type: "button", onclick: () => save(false) }, t("shared.exportStop"));
   const dialog = openDialog({ title, content: () => [status, problem, h("div", { class: "actions" }, stop)] });
