@@ -19,12 +19,12 @@ from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.schema.build import build_schema
 from spacekey.schema.export import SCHEMA_FILE
 from support.databases import sqlite_database
+from support.npm import BUILD, INSTALL_SECONDS_MAX, NpmMissing
+from support.npm import npm_folder as installed_by_npm
 from support.processes import Installation
 from support.world import OPERATOR, StoppedClock, make_world
 
 HERE = Path(__file__).parent
-BUILD = HERE.parents[2] / "build"
-INSTALL_SECONDS_MAX = 900
 ARIADNE = "ariadne-codegen==0.19.0"
 """In an environment of its own: it takes an older graphql-core than the server does."""
 SCOPES = ("tokens:read", "tokens:create", "tokens:update", "tokens:revoke", "tokens:delete", "workspace:read")
@@ -76,24 +76,10 @@ async def target(installation: Installation, address: str) -> AsyncIterator[Targ
 @pytest.fixture(scope="session")
 def npm_folder() -> Path:
     """A folder with the clients of npm and this suite's scripts, installed once and kept between runs."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("CLIENTS NOT RUN: Relay, Apollo, urql and graphql-codegen need node and npm; install them")
-    folder = BUILD / "clients"
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = (HERE / "package.json").read_text("utf-8")
-    installed = folder / "installed.json"
-    for script in HERE.iterdir():
-        if script.suffix in {".mjs", ".mts", ".js", ".ts", ".cjs", ".json", ".graphql"}:
-            shutil.copy(script, folder / script.name)
-    if not installed.is_file() or installed.read_text("utf-8") != wanted:
-        command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock"]
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS_MAX, check=False
-        )
-        if done.returncode != 0:
-            pytest.skip("CLIENTS NOT RUN: npm could not install them from the registry")
-        installed.write_text(wanted, "utf-8")
+    try:
+        folder = installed_by_npm(HERE, "clients")
+    except NpmMissing as missing:
+        pytest.skip(f"CLIENTS NOT RUN: {missing}")
     shutil.copy(SCHEMA_FILE, folder / "schema.graphql")
     (folder / "possible-types.json").write_text(json.dumps(_possible_types()), "utf-8")
     return folder
