@@ -34,7 +34,7 @@ from support.world import World, make_world
 
 SCHEMA = build.build_schema()
 VALIDATE = documents.validate_bounded
-ROOT = Path(build.__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest_asyncio.fixture
