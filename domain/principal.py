@@ -76,11 +76,13 @@ class Principal:
     metadata: Metadata = field(default_factory=Metadata, repr=False, compare=False)
     """JSON object that the app attached to the token; empty if there is none.
 
-    It cannot be changed, and lists in it are tuples. It is parsed when it is first read."""
+    It cannot be changed, and lists in it are tuples. It is parsed when it is first read: see ``_ParsedWhenRead``."""
     metadata_json: str = field(default="", init=False, repr=False)
     """The same as JSON text; empty if there is none."""
     is_well_formed: bool = field(default=False, init=False, repr=False, compare=False)
     """Whether the types of all fields were checked; see :func:`spacekey.middleware.argument_checks.flaw_in`."""
+    account: str = field(default="", init=False, repr=False, compare=False)
+    """Account that its limit is charged to: ``rate_limit_key``, which another issuer may have given too."""
 
     def __init__(
         self,
@@ -115,20 +117,10 @@ class Principal:
         _put_rate_limit_key(self, rate_limit_key or id)
         _put_issuer(self, issuer)
         _put_external_id(self, external_id)
-        # ``metadata`` itself is set when it is first read: see __getattr__.
+        # ``metadata`` itself is set when it is first read.
         _put_metadata_json(self, "" if metadata is None else _text_of(metadata))
         _put_is_well_formed(self, False)
-
-    def __getattr__(self, name: str) -> Any:
-        """Parse the metadata when it is first read. Only called for a field that is not set.
-
-        :raises AttributeError: for every other name.
-        """
-        if name != "metadata":
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
-        parsed = frozen_metadata(self.metadata_json) if self.metadata_json else NO_METADATA
-        _put_metadata(self, parsed)
-        return parsed
+        _put_account(self, f"{issuer}:{self.rate_limit_key}" if issuer else self.rate_limit_key)
 
     def mark_well_formed(self) -> None:
         """Note that the types of all fields were checked, which need not be done again: nothing can change them."""
@@ -153,11 +145,6 @@ class Principal:
         )
         _put_is_well_formed(named, self.is_well_formed)
         return named
-
-    @property
-    def account(self) -> str:
-        """Account that its limit is charged to: ``rate_limit_key``, which another issuer may have given too."""
-        return f"{self.issuer}:{self.rate_limit_key}" if self.issuer else self.rate_limit_key
 
     @property
     def is_authenticated(self) -> bool:
@@ -197,4 +184,32 @@ def _text_of(metadata: Mapping[str, Any] | str) -> str:
     _put_metadata,
     _put_metadata_json,
     _put_is_well_formed,
+    _put_account,
 ) = (vars(Principal)[each.name].__set__ for each in fields(Principal))
+
+
+class _ParsedWhenRead:
+    """Descriptor of ``Principal.metadata``, in place of the field's own: parses the text when the field is first read.
+
+    A class with ``__getattr__`` could do the same, but then reading any attribute of a principal takes several times as
+    long, and each request reads many.
+    """
+
+    def __init__(self, stored: Any) -> None:
+        self._stored = stored
+
+    def __get__(self, principal: Principal | None, owner: type | None = None) -> Any:
+        if principal is None:
+            return self
+        try:
+            return self._stored.__get__(principal, owner)
+        except AttributeError:
+            parsed = frozen_metadata(principal.metadata_json) if principal.metadata_json else NO_METADATA
+            _put_metadata(principal, parsed)
+            return parsed
+
+    def __set__(self, principal: Principal, value: Metadata) -> None:
+        self._stored.__set__(principal, value)
+
+
+type.__setattr__(Principal, "metadata", _ParsedWhenRead(vars(Principal)["metadata"]))

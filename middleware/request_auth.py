@@ -80,6 +80,9 @@ KEY = "spacekey"
 COPIES_MAX = 1_000
 """How many copies of its scope a connection keeps up to date, as for the parts of a batch."""
 
+NO_PARAMS: Mapping[str, Any] = {}
+"""Path parameters of a route without any; never changed."""
+
 NOT_READ = Malformed("not read yet")
 """Stands for credentials that have not been read yet."""
 
@@ -246,12 +249,12 @@ class RequestAuth:
     ) -> None:
         self._settings = settings
         self._scope = scope
-        self._copies: list[Scope] = []
+        self._copies: list[Scope] | None = None
         self._receive = receive
         self._send = send
         self._sent = sent
         self._outcome: AuthenticationResult | None = None
-        self._admitted_at: Mapping[str, Any] = {}  # the path parameters at which ``admitted`` was satisfied
+        self._admitted_at = NO_PARAMS  # the path parameters at which ``admitted`` was satisfied
         self._also_admitted: tuple[tuple[Access, Mapping[str, Any]], ...] = ()
         self._vary: Header = settings.vary
         self._has_received = False
@@ -266,7 +269,10 @@ class RequestAuth:
         """Messages between server and app, if the connection lasts: a WebSocket, or a response in several parts."""
         self._is_inner = KEY in scope  # of two TokenMiddlewares, and then takes over
         self._is_untouched = settings.ignores_undeclared
-        if not self._is_untouched:
+        if "user" not in scope and not self._is_untouched:
+            scope["user"] = ANONYMOUS  # as for most requests, without another call
+            scope["auth"] = NO_CREDENTIALS
+        elif not self._is_untouched:
             self._set_anonymous(scope)
         scope[KEY] = self
 
@@ -333,6 +339,8 @@ class RequestAuth:
 
     def enter(self, scope: Scope) -> None:
         """Give a copy of the connection's scope, which a middleware handed on, the connection's user, now and later."""
+        if self._copies is None:
+            self._copies = []
         if scope is self._scope or (self._copies and self._copies[-1] is scope):
             return
         self._copies.append(scope)
@@ -352,9 +360,9 @@ class RequestAuth:
         scope = self._scope
         if scope.get(KEY) is self:
             scope[KEY] = None
-        for scope in self._copies:
-            if scope.get(KEY) is self:
-                scope[KEY] = None
+        for copy in self._copies or ():
+            if copy.get(KEY) is self:
+                copy[KEY] = None
 
     def authorize_cached(self, access: Access, scope: Scope | None = None) -> bool:
         """Return whether the connection is admitted, if that is known without waiting.
@@ -643,7 +651,7 @@ class RequestAuth:
         else:
             observed = observed or not isinstance(outcome, Authenticated)
             if before is not None or not isinstance(outcome, Anonymous):
-                self._show_user(scope, *self._copies)
+                self._show_user(scope, *(self._copies or ()))
         if settings.metering is not None and self.meter is None:
             self.meter = RequestMeter(settings.metering, scope)
         if observed:
@@ -672,7 +680,7 @@ class RequestAuth:
         self.admitted = access
         if access.spaces and self._is_open and self.stream is not None:
             self.stream.review_always()
-        self._admitted_at = dict(path_params) if access.spaces else {}  # a copy, since an app may change its own
+        self._admitted_at = dict(path_params) if access.spaces else NO_PARAMS  # a copy, since an app may change its own
 
     def _keep_admitted(self) -> None:
         """Remember what was satisfied before ``admitted``: a connection that lasts must go on satisfying it all."""
@@ -758,7 +766,7 @@ class RequestAuth:
         if before == valid or self._outcome is not before:  # or other credentials were presented meanwhile
             return None
         self._outcome = valid
-        scopes = (self._scope, *self._copies)
+        scopes = (self._scope, *(self._copies or ()))
         self._show_user(*scopes)
         found = (scope.get(ON_PRINCIPAL_CHANGED) for scope in scopes if scope.get(KEY) is self)
         changed: PrincipalChanged | None = next((each for each in found if each is not None), None)

@@ -54,8 +54,29 @@ _HANDLERS = ("starlette.middleware.exceptions", "fastapi.exception_handlers")
 _DESCRIPTORS = (staticmethod, classmethod, functools.partialmethod, property)
 
 
+class _RefusesDepends:
+    """Attribute that FastAPI asks of dependencies and of what is inside ``Depends(…)``: a declaration is neither.
+
+    As a dependency it would enforce nothing. (A ``__getattr__`` would do too, but then each attribute of a declaration
+    takes several times as long to read, on every request.)
+    """
+
+    def __get__(self, declaration: Access | None, owner: type) -> NoReturn:
+        """Refuse, where a declaration is asked and not its class.
+
+        :raises ConfigurationError: with what to write.
+        """
+        if declaration is None:
+            raise AttributeError(f"{owner.__name__} has no such attribute")
+        if isinstance(declaration, Openness):
+            raise ConfigurationError(no_dependency(declaration))
+        raise ConfigurationError("requires(…) is no FastAPI dependency: write dependencies=[RequireScopes(…)]")
+
+
 class EndpointRequirement(Requirement):
     """Requirement that is also a decorator; see :func:`requires`."""
+
+    dependency = __signature__ = _RefusesDepends()
 
     def __call__(self, endpoint: Endpoint) -> Endpoint:
         """Put the rule on an endpoint, which then enforces it by itself wherever it is routed.
@@ -71,18 +92,11 @@ class EndpointRequirement(Requirement):
             return cast("Endpoint", _function(endpoint, self))
         return cast("Endpoint", guarded(cast("ASGIApp", endpoint), self))
 
-    def __getattr__(self, name: str) -> NoReturn:
-        """Refuse to be a FastAPI dependency, in ``Depends(…)`` or not, which would enforce nothing.
-
-        :raises ConfigurationError: for what FastAPI asks of dependencies and of what is inside ``Depends(…)``.
-        """
-        if name in ("dependency", "__signature__"):
-            raise ConfigurationError("requires(…) is no FastAPI dependency: write dependencies=[RequireScopes(…)]")
-        raise AttributeError(name)
-
 
 class EndpointOpenness(Openness):
     """Openness that is also a decorator; see :data:`public` and :data:`optional`."""
+
+    dependency = _RefusesDepends()
 
     def __call__(self, endpoint: Endpoint = cast("Any", _MISSING)) -> Endpoint:  # noqa: B008 - a constant
         """Return a new endpoint with the declaration; the given one remains undeclared.
@@ -103,15 +117,6 @@ class EndpointOpenness(Openness):
             set_mark(copy, self)
             return cast("Endpoint", copy)
         return cast("Endpoint", guarded(cast("ASGIApp", endpoint), self))
-
-    def __getattr__(self, name: str) -> NoReturn:
-        """Refuse to be a FastAPI dependency. Inside ``Depends(…)`` it is refused when the routes are looked at.
-
-        :raises ConfigurationError: for what FastAPI asks of dependencies.
-        """
-        if name == "dependency":
-            raise ConfigurationError(no_dependency(self))
-        raise AttributeError(name)
 
 
 def _openness(value: str, doc: str) -> EndpointOpenness:
@@ -231,7 +236,9 @@ def _async(endpoint: Callable[..., Awaitable[object]], requirement: Requirement)
         connection = args[0] if as_usual else _connection(args, kwargs, handed_on)
         scope = connection.scope
         auth = auth_of(scope)
-        refusal = None if auth.authorize_cached(requirement, scope) else await auth.authorize(requirement, scope)
+        if auth.authorize_cached(requirement, scope):
+            return await endpoint(*args, **kwargs)
+        refusal = await auth.authorize(requirement, scope)
         if refusal is None:
             return await endpoint(*args, **kwargs)
         if isinstance(connection, WebSocket):

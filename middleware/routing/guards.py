@@ -68,6 +68,15 @@ class Guard:
                 return
         await self.app(scope, receive, send)
 
+    @property
+    def routes(self) -> "list[BaseRoute]":
+        """The guarded app's routes, so that URLs can still be built through a guarded mount."""
+        return list(getattr(self.app, "routes", None) or ())
+
+
+class AppGuard(Guard):
+    """Guard that an app's own code put around another app, and may hand on as one."""
+
     def __getattr__(self, name: str) -> NoReturn:
         """Say what a guarded app is not; a FastAPI app asks for a router's attributes when it includes it.
 
@@ -77,11 +86,6 @@ class Guard:
             f"a guarded app has no attribute {name!r}: it can be mounted, and not included; for a router write "
             "APIRouter(dependencies=[RequireScopes(…)]), or name its paths in TokenMiddleware(rules=…)"
         )
-
-    @property
-    def routes(self) -> "list[BaseRoute]":
-        """The guarded app's routes, so that URLs can still be built through a guarded mount."""
-        return list(getattr(self.app, "routes", None) or ())
 
 
 class RouteGuard(Guard):
@@ -127,7 +131,7 @@ class LimitedRouteGuard(RouteGuard):
 def guarded(app: ASGIApp, access: Access) -> ASGIApp:
     """Return the app inside a guard; of a ``CORSMiddleware``, a copy with the guard inside."""
     if type(app) is not CORSMiddleware:
-        return Guard(app, access)
+        return AppGuard(app, access)
     outside = copy.copy(app)
     outside.app = guarded(app.app, access)
     return outside

@@ -95,7 +95,12 @@ class CachedVerifier(Verifier):
         In any other form it has another digest and is not found.
         """
         key, now = new_sha256(authorization).digest(), self._clock()
-        entry = self._valid.fresh(key, now) or self._unknown.fresh(key, now)
+        valid = self._valid
+        entry = valid.get(key)
+        if entry is not None and now < entry.until:
+            valid.move_to_end(key)  # as `fresh` does, for most requests without another call
+        else:
+            entry = valid.fresh(key, now) or self._unknown.fresh(key, now)
         if entry is None:
             return None
         verdict = entry.verdict

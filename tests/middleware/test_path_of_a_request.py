@@ -17,9 +17,14 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from spacekey import MemoryLimiter, TokenMiddleware, UsageCollector, requires
-from spacekey.domain.principal import Limit
+from spacekey.domain.authentication import Authenticated
+from spacekey.domain.principal import Limit, Principal
+from spacekey.domain.rule import Rule
 from spacekey.domain.secret import Secret
 from spacekey.domain.usage import UsageBatch
+from spacekey.middleware.request_auth import RequestAuth
+from spacekey.middleware.routing.guards import LimitedRouteGuard, RouteGuard
+from spacekey.middleware.usage.meter import RequestMeter
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from spacekey.verifiers import MemoryVerifier
 from support.asgi_calls import bearer, call
@@ -70,6 +75,25 @@ async def test_an_admitted_request_with_an_uncached_token_goes_down_once(
     assert answer.status == 200
     assert len(path.modules) <= modules_max, path.steps
     assert path.returns <= returns_max, path.steps
+
+
+@pytest.mark.parametrize(
+    "read_on_every_request",
+    [
+        type(requires("jobs:read")),
+        RouteGuard,
+        LimitedRouteGuard,
+        RequestAuth,
+        RequestMeter,
+        Principal,
+        Authenticated,
+        Rule,
+    ],
+)
+def test_attributes_that_every_request_reads_are_found_without_asking_the_class(read_on_every_request: type) -> None:
+    # With a __getattr__, CPython looks the method up before each attribute, also before those that are there.
+    names = {name for one in read_on_every_request.__mro__[:-1] for name in vars(one)}
+    assert not names & {"__getattr__", "__getattribute__"}
 
 
 def test_the_counts_can_fail() -> None:
