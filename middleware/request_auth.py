@@ -586,13 +586,20 @@ class RequestAuth:
             if not authenticator.origins.is_allowed(self._scope):
                 return FOREIGN
         flood = self._settings.flood
-        if flood is not None and (rate_limited := flood.rate_limited(self._scope, sent)) is not None:
-            return rate_limited
-        verdict = await authenticator.authenticate(self._scope, sent)
-        if isinstance(verdict, Rejected) and authenticator.hands_on(sent, verdict):
-            verdict = await self._handed_on(sent, verdict)
-        if flood is not None:
+        if flood is None:
+            return await self._looked_up(sent)
+        async with flood.looking_up(self._scope, sent, authenticator.timeout) as refused:
+            if refused is not None:
+                return refused
+            verdict = await self._looked_up(sent)
             flood.note(self._scope, sent, verdict)
+            return verdict
+
+    async def _looked_up(self, secret: Secret) -> Verdict:
+        authenticator = self._settings.authenticator
+        verdict = await authenticator.authenticate(self._scope, secret)
+        if isinstance(verdict, Rejected) and authenticator.hands_on(secret, verdict):
+            verdict = await self._handed_on(secret, verdict)
         return verdict
 
     async def _handed_on(self, secret: Secret, verdict: Verdict) -> Verdict:

@@ -108,7 +108,7 @@ class SessionFlood:
     async def outcome(
         self, scope: Scope, secret: Secret, look_up: Callable[[Secret], Awaitable[AuthenticationResult]]
     ) -> AuthenticationResult:
-        """Return the outcome of a session's secret; ``Flooded`` if it may not be looked up now.
+        """Return the outcome of a session's secret; ``Flooded`` or "cannot tell" if it may not be looked up now.
 
         :raises ServiceUnavailable: the store does not answer.
         """
@@ -116,11 +116,11 @@ class SessionFlood:
         if digest in self._unknown:
             self._unknown.add(digest)
             return Rejected(Reason.UNKNOWN)
-        rate_limited = self._flood.rate_limited(scope, secret)
-        if rate_limited is not None:
-            return rate_limited
-        found = await look_up(secret)
-        self._flood.note(scope, secret, found)
+        async with self._flood.looking_up(scope, secret) as refused:
+            if refused is not None:
+                return refused
+            found = await look_up(secret)
+            self._flood.note(scope, secret, found)
         if isinstance(found, Rejected) and found.reason is Reason.UNKNOWN:
             self._unknown.add(digest)
         return found

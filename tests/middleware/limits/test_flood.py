@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -10,10 +14,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spacekey import RateLimiting, TokenMiddleware, requires
-from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
+from spacekey.domain.authentication import Authenticated, AuthenticationResult, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.principal import Kind, Limit, Principal
 from spacekey.domain.secret import Secret, mint
 from spacekey.middleware.limits.flood import RefusalFlood
+from spacekey.middleware.limits.limiter import Flooded
 from spacekey.middleware.limits.memory import MemoryLimiter
 from spacekey.middleware.verifiers.cached import CachedVerifier, Reading
 from spacekey.verifiers import MemoryVerifier
@@ -176,8 +181,132 @@ def test_what_is_remembered_is_bounded() -> None:
     assert sum(Secret(f"secret {number}").digest() in flood._good for number in range(1_000)) == 10
 
 
-def test_a_server_that_knows_no_address_counts_all_as_one() -> None:
+async def test_a_server_that_knows_no_address_counts_all_as_one() -> None:
     flood = RefusalFlood(LIMIT)
     for number in range(LIMIT.burst):
         flood.note({}, Secret(f"secret {number}"), Rejected(Reason.UNKNOWN))
-    assert flood.rate_limited({"client": None}, Secret("another")) is not None
+    async with flood.looking_up({"client": None}, Secret("another")) as refused:
+        assert isinstance(refused, Flooded)
+
+
+class Lookups:
+    """Requests of one address whose lookups begin when the bound lets them, and end when the test says so."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.flood = RefusalFlood(LIMIT, clock=self.clock)
+        self.requests: list[asyncio.Task[AuthenticationResult]] = []
+        self.under_way: list[asyncio.Future[AuthenticationResult]] = []
+        self.begun = self.refused = 0
+
+    async def send(self) -> None:
+        self.requests.append(asyncio.create_task(self._request(Secret(f"secret {len(self.requests)}"))))
+        await settled()
+
+    async def end(self, number: int, outcome: AuthenticationResult) -> None:
+        self.under_way.pop(number % len(self.under_way)).set_result(outcome)
+        await settled()
+
+    async def leave(self, number: int) -> None:
+        """The client of a request that has no answer yet goes away."""
+        if waiting := [each for each in self.requests if not each.done()]:
+            waiting[number % len(waiting)].cancel()
+            self.under_way = [each for each in self.under_way if not each.done()]
+            await settled()
+            self.under_way = [each for each in self.under_way if not each.done()]
+
+    async def _request(self, secret: Secret) -> AuthenticationResult:
+        async with self.flood.looking_up(ADDRESS, secret) as refused:
+            if refused is not None:
+                return refused
+            self.begun += 1
+            lookup = asyncio.get_running_loop().create_future()
+            self.under_way.append(lookup)
+            outcome: AuthenticationResult = await lookup
+            self.refused += isinstance(outcome, Rejected)
+            self.flood.note(ADDRESS, secret, outcome)
+            return outcome
+
+
+ADDRESS: Scope = {"client": ("192.0.2.1", 1)}
+UNKNOWN = Rejected(Reason.UNKNOWN)
+
+
+async def settled() -> None:
+    """Let every task run until it waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("send"), st.integers(1, 8)),
+        st.tuples(st.just("unknown"), st.integers(0, 9)),
+        st.tuples(st.just("valid"), st.integers(0, 9)),
+        st.tuples(st.just("leave"), st.integers(0, 9)),
+        st.tuples(st.just("time"), st.integers(1, 4)),
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS)
+@settings(max_examples=200, deadline=None)
+def test_in_no_order_of_events_are_more_made_up_secrets_looked_up_than_may_be_refused(
+    steps: list[tuple[str, int]],
+) -> None:
+    async def run() -> None:
+        world = Lookups()
+        began = world.clock.now
+        for what, number in steps:
+            if what == "send":
+                for _ in range(number):
+                    await world.send()
+            elif what == "time":
+                world.clock.now += number
+            elif what == "leave":
+                await world.leave(number)
+            elif world.under_way:
+                await world.end(number, UNKNOWN if what == "unknown" else MEMBER)
+            may_be_refused = LIMIT.burst + int(world.clock.now - began) * LIMIT.per_minute // 60
+            assert world.refused + len(world.under_way) <= may_be_refused
+            waiting = [each for each in world.requests if not each.done()]
+            assert len(waiting) == len(world.under_way) or world.under_way, "a request waits for no other"
+        while world.under_way:  # none waits for ever: each has an answer when the lookups have ended
+            await world.end(0, MEMBER)
+        assert all(each.done() for each in world.requests)
+
+    asyncio.run(run())
+
+
+async def test_more_valid_tokens_at_once_than_may_be_refused_all_come_through() -> None:
+    world = Lookups()
+    for _ in range(10 * LIMIT.burst):
+        await world.send()
+    assert world.begun == LIMIT.burst
+    while world.under_way:
+        await world.end(0, MEMBER)
+    assert [each.result() for each in world.requests] == [MEMBER] * 10 * LIMIT.burst
+
+
+async def test_secrets_that_wait_are_refused_without_a_lookup_once_the_bound_is_reached() -> None:
+    world = Lookups()
+    for _ in range(10 * LIMIT.burst):
+        await world.send()
+    while world.under_way:
+        await world.end(0, UNKNOWN)
+    assert world.begun == LIMIT.burst
+    outcomes = [await each for each in world.requests]
+    assert sum(isinstance(each, Flooded) for each in outcomes) == 9 * LIMIT.burst
+
+
+async def test_a_secret_that_waits_too_long_cannot_be_told() -> None:
+    world = Lookups()
+    for _ in range(LIMIT.burst):
+        await world.send()
+    async with world.flood.looking_up(ADDRESS, Secret("late"), 0.0) as refused:
+        assert type(refused) is Unavailable
+    assert not world.flood._waiting or all(turn.done() for turn in world.flood._waiting["192.0.2.1"])
+    for _ in range(LIMIT.burst):
+        await world.end(0, MEMBER)
+    assert (world.flood._waiting, world.flood._under_way) == ({}, {})
