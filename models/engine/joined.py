@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
@@ -20,9 +21,14 @@ from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.models.tables.base import POSTGRESQL
 
 from .postgres import refuse_standby
-from .store import BUSY_SECONDS, Server, Store, answering, uncut
+from .reading import Reading
+from .session_reader import SessionReader
+from .store import BUSY_SECONDS, Server, Store, answering
+from .uncut import uncut
 
 __all__ = ["HostSession", "JoinedStore"]
+
+T = TypeVar("T")
 
 _SERVER = (
     "SELECT CAST(extract(epoch FROM pg_postmaster_start_time()) AS text), "
@@ -79,6 +85,11 @@ class JoinedStore(Store):
                 raise
             finally:
                 await uncut(session.close())
+
+    async def change(self, function: Reading[T]) -> T:
+        """Run a function of queries in the application's transaction. See :meth:`changing`."""
+        async with self.changing() as session:
+            return await function(SessionReader(session))
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

@@ -88,6 +88,9 @@ _SQLITE = {
 }
 """Part of an SQLite message → the problem and the remedy."""
 
+BROKEN_CONSTRAINT = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError)
+"""What the drivers raise for a change that breaks a constraint."""
+
 # SQLAlchemy wraps the driver's errors, except while it prepares a connection that it has just opened.
 BARE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -127,7 +130,12 @@ def is_bad_input(error: BaseException) -> bool:
 
 def is_busy(error: DBAPIError) -> bool:
     """Return whether SQLite reports that another connection holds the lock."""
-    return _told(error.orig) in (_SQLITE["locked"], _SQLITE["busy"])
+    return is_locked(error.orig)
+
+
+def is_locked(error: BaseException | None) -> bool:
+    """Return the same for the driver's own error."""
+    return _told(error) in (_SQLITE["locked"], _SQLITE["busy"])
 
 
 def _told(error: BaseException | None) -> tuple[str, str] | None:

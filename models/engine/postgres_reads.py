@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import asyncpg
@@ -18,7 +19,7 @@ from .schema import qualified
 
 T = TypeVar("T")
 
-_STANDBY = "SELECT pg_is_in_recovery()"
+STANDBY_ASKED = "SELECT pg_is_in_recovery()"
 
 
 class PostgresReader(Reader):
@@ -39,14 +40,11 @@ class PostgresReader(Reader):
         return found
 
 
-class PostgresReads:
-    """Pool of connections for reads, opened when needed; the one used last is used next.
-
-    A single statement is a transaction of its own, so none is begun or ended around it. A connection is dropped if a
-    statement on it fails or is cancelled.
+class PostgresConnections:
+    """Connections of one purpose, opened when needed; the one used last is used next.
 
     :param target: how to connect to the primary.
-    :param pool_size: how many functions can read at once; more wait.
+    :param pool_size: how many functions can run at once; more wait.
     :param wait_seconds: how long they wait for a connection.
     :param statement_seconds: how long a statement may take.
     :param schema: where the tables are; None for wherever the connection finds them.
@@ -68,6 +66,42 @@ class PostgresReads:
         self._places = asyncio.Semaphore(pool_size)
         self._idle: list[asyncpg.Connection] = []
 
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(self._wait_seconds):
+            await self._places.acquire()
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def aclose(self) -> None:
+        """Close the connections that are not in use. A later use opens new ones."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            try:
+                await connection.close()
+            except (*BARE, OSError):
+                connection.terminate()
+
+    async def _connect(self) -> asyncpg.Connection:
+        connection = await self._target.connect(seconds=self._wait_seconds, connection_class=PromptConnection)
+        try:
+            if not self._target.by_transaction:
+                refuse_standby(await connection.fetchval(STANDBY_ASKED, timeout=self._wait_seconds))
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+
+class PostgresReads(PostgresConnections):
+    """Pool of connections for reads.
+
+    A single statement is a transaction of its own, so none is begun or ended around it. A connection is dropped if a
+    statement on it fails or is cancelled.
+    """
+
     async def run(self, function: Reading[T]) -> T:
         """Run a function of queries.
 
@@ -75,21 +109,8 @@ class PostgresReads:
             does not answer, or refuses a value.
         :raises ServiceUnavailable: if the server is a standby.
         """
-        async with asyncio.timeout(self._wait_seconds):
-            await self._places.acquire()
-        try:
+        async with self._place():
             return await self._run(function)
-        finally:
-            self._places.release()
-
-    async def aclose(self) -> None:
-        """Close the connections that are not in use. A later read opens new ones."""
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            try:
-                await connection.close()
-            except (*BARE, OSError):
-                connection.terminate()
 
     async def _run(self, function: Reading[T]) -> T:
         while self._idle:
@@ -120,15 +141,5 @@ class PostgresReads:
             return await function(PostgresReader(connection, self._statement_seconds, self._schema))
         async with connection.transaction():
             # The pooler may have used another server for this transaction than for the one before.
-            refuse_standby(await connection.fetchval(_STANDBY))
+            refuse_standby(await connection.fetchval(STANDBY_ASKED))
             return await function(PostgresReader(connection, self._statement_seconds, self._schema))
-
-    async def _connect(self) -> asyncpg.Connection:
-        connection = await self._target.connect(seconds=self._wait_seconds, connection_class=PromptConnection)
-        try:
-            if not self._target.by_transaction:
-                refuse_standby(await connection.fetchval(_STANDBY, timeout=self._wait_seconds))
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection

@@ -20,7 +20,7 @@ ResultRow: TypeAlias = Sequence[Any]
 
 
 class Reader(ABC):
-    """Connection on which a function reads."""
+    """Connection on which a function reads or, in a change, also writes."""
 
     dialect: str
 
@@ -36,6 +36,13 @@ class Reader(ABC):
         """Return an empty set of values for a new statement."""
         return Values(self.dialect)
 
+    def locking(self, clause: str) -> str:
+        """Return the end of a statement that locks rows; nothing on SQLite, where a change is the only one anyway.
+
+        :param clause: as PostgreSQL has it, such as ``FOR UPDATE``.
+        """
+        return "" if self.dialect == SQLITE else f" {clause}"
+
     async def records(self, record: type[R], statement: str, values: Values | None = None) -> list[R]:
         """Run a statement whose columns are the record's.
 
@@ -49,7 +56,23 @@ Reading: TypeAlias = Callable[[Reader], Awaitable[T]]
 """Function of queries. It waits only for its reader: on SQLite a thread runs it to its end."""
 
 
-Value: TypeAlias = str | int | bytes | datetime
+class Commit:
+    """Commit of one change: whether it was sent, after which the change may have been made.
+
+    :param note: called just before it is sent.
+    """
+
+    def __init__(self, note: Callable[[], None]) -> None:
+        self.is_sent = False
+        self._note = note
+
+    def send(self) -> None:
+        """Note that it is about to be sent."""
+        self._note()
+        self.is_sent = True
+
+
+Value: TypeAlias = str | int | bytes | datetime | None
 
 
 class Values:

@@ -11,6 +11,7 @@ import asyncio
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def sqlite_engine(url: URL, file: SqliteFile, *, busy_seconds: float, pool_wait_
         file.before_opening()
 
     def prepare(connection: Any, _record: object) -> None:
-        _prepare(connection, file, try_seconds)
+        prepare_sqlite(connection, file, try_seconds, _pause)
 
     def check(*_: object) -> None:
         file.check()
@@ -209,8 +210,12 @@ def _connect(database: str, **options: Any) -> aiosqlite.Connection:
     return connection
 
 
-def _prepare(connection: Any, file: SqliteFile, try_seconds: float) -> None:
-    """Prepare a connection: WAL keeps readers from waiting for a writer, FULL keeps commits through a power cut."""
+def prepare_sqlite(connection: Any, file: SqliteFile, try_seconds: float, pause: Callable[[float], object]) -> None:
+    """Prepare a connection: WAL keeps readers from waiting for a writer, FULL keeps commits through a power cut.
+
+    :param connection: of the driver, or of SQLAlchemy's adapter. It is closed if it cannot be prepared.
+    :param pause: waits for so many seconds.
+    """
     try:
         file.opened()
         # Otherwise the driver would begin deferred transactions itself, and a writer could fail half-way.
@@ -219,12 +224,12 @@ def _prepare(connection: Any, file: SqliteFile, try_seconds: float) -> None:
         cursor.execute(f"PRAGMA busy_timeout={_OPENING_MILLISECONDS}")
         until = time.monotonic() + OPENING_SECONDS_MAX
         while not _set_wal(cursor, until):
-            await_only(_pause())
+            pause(0.02)
         for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={try_seconds * 1000:.0f}"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
     except BaseException:
-        # The pool does not own the connection yet, and the driver's thread would outlive it.
+        # No pool owns the connection yet, and the driver's thread would outlive it.
         connection.close()
         raise
 
@@ -246,9 +251,9 @@ def _set_wal(cursor: Any, until: float) -> bool:
     return True
 
 
-async def _pause() -> None:
-    """Wait before the file is tried again."""
-    await asyncio.sleep(0.02)
+def _pause(seconds: float) -> None:
+    """Wait, as code that SQLAlchemy runs may."""
+    await_only(asyncio.sleep(seconds))
 
 
 def _keep_when_cancelled(context: ExceptionContext) -> None:

@@ -28,7 +28,7 @@ STEPS_UNNOTICED = 1_000_000
 
 
 class SqliteReader(Reader):
-    """Reader on a read-only connection, used by one thread."""
+    """Reader on a connection that one thread uses: a read-only one, or in a change one that can write."""
 
     dialect = SQLITE
 
@@ -101,7 +101,7 @@ class SqliteReads:
         # Connection.interrupt() would end only a statement that is running, and miss one that is about to begin.
         connection.set_progress_handler(abandoned.is_set, STEPS_UNNOTICED)
         try:
-            result = _completed(function(SqliteReader(connection)))
+            result = completed(function(SqliteReader(connection)))
         except sqlite3.Error:
             connection.close()
             raise
@@ -133,8 +133,11 @@ class SqliteReads:
         return connection
 
 
-def _completed(running: Awaitable[T]) -> T:
-    """Run a coroutine that never suspends, and return its result."""
+def completed(running: Awaitable[T]) -> T:
+    """Run a coroutine that never suspends, and return its result.
+
+    :raises RuntimeError: if it waits for anything but its reader.
+    """
     if not isinstance(running, Coroutine):
         raise TypeError("a function of queries must be async")
     try:

@@ -5,10 +5,12 @@ SQLAlchemy spells INSERT … ON CONFLICT differently for each database, although
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import cache
-from typing import TypeAlias, TypeVar, TypeVarTuple
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
-from sqlalchemy import Result, Select, bindparam
+from sqlalchemy import JSON, Result, Select, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemyAsyncSession
@@ -22,7 +24,7 @@ from spacekey.domain.refusal import InputCode, InvalidInput
 from spacekey.models.tables.base import Row
 from spacekey.models.tables.search import folded
 
-from .reading import Values
+from .reading import Reader, Values
 
 Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 Columns = TypeVarTuple("Columns")
@@ -33,6 +35,29 @@ def insert(connection: AsyncConnection, table: type[Row]) -> Insert:
     """Return an insert with ``on_conflict_do_nothing`` and ``on_conflict_do_update`` for the connection's database."""
     rows = table.__table__
     return sqlite.insert(rows) if connection.dialect.name == "sqlite" else postgresql.insert(rows)
+
+
+async def insert_row(reader: Reader, table: type[Row], fields: Mapping[str, Any]) -> None:
+    """Insert a row.
+
+    :param fields: a value for each field of the table, named as in the class.
+    """
+    named, columns = _columns(table)
+    values = reader.values()
+    places = [
+        values.bind(json.dumps(value) if is_json and value is not None else value)
+        for value, is_json in ((fields[key], is_json) for key, is_json in columns)
+    ]
+    statement = f"INSERT INTO {table.__table__.name} ({named}) VALUES ({', '.join(places)})"  # noqa: S608 - our own names
+    await reader.rows(statement, values)
+
+
+@cache
+def _columns(table: type[Row]) -> tuple[str, list[tuple[str, bool]]]:
+    """Return the names of a table's columns, and each one's name in the class and whether it holds JSON."""
+    columns = table.__table__.columns
+    named = ", ".join(f'"{one.name}"' for one in columns)
+    return named, [(str(one.key), isinstance(one.type, JSON)) for one in columns]
 
 
 async def row_by_id(session: AsyncSession, table: type[RowT], row_id: str) -> RowT | None:

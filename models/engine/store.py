@@ -1,7 +1,7 @@
-"""Store: sessions for reading and changing one database, one exception for outages, and protection of commits.
+"""Store: reads and changes of one database, one exception for outages, and protection of commits.
 
 It also records whether a request has sent a commit, because only then may it have changed something
-(:func:`watched_changes`), and runs work that must not be cut off by a cancellation (:func:`uncut`).
+(:func:`watched_changes`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
@@ -26,19 +26,26 @@ from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidIn
 from spacekey.models.tables.base import POSTGRESQL, SQLITE
 
 from .database_url import database_url, postgres_target
-from .outage import BARE, is_bad_input, is_busy, outage_of
+from .outage import BARE, BROKEN_CONSTRAINT, is_bad_input, is_busy, outage_of
 from .postgres import STATEMENT_SECONDS, postgres_engine, refuse_standby
+from .postgres_changes import PostgresChanges
 from .postgres_reads import PostgresReads
-from .reading import Reading
+from .reading import Commit, Reading
 from .schema import checked_schema
+from .session_reader import SessionReader
 from .sqlite import SqliteFile, begin_immediate, sqlite_engine
+from .sqlite_changes import SqliteChanges
 from .sqlite_reads import SqliteReads
+from .uncut import uncut
 
 __all__ = ["POSTGRESQL", "SQLITE", "Store", "answering", "database_url"]
 T = TypeVar("T")
 Result = TypeVar("Result")
 BUSY_SECONDS = 3.0
 POOL_SIZE = 6
+"""How many connections to PostgreSQL are for changes."""
+PROMPT_POOL_SIZE = 2
+"""How many of them are for :meth:`Store.change`, which needs one for a millisecond or two; the others are sessions'."""
 READ_POOL_SIZE = 4
 POOL_WAIT_SECONDS = 5.0
 READ_WAIT_SECONDS = 1.5
@@ -70,6 +77,7 @@ class Store:
         self._file = SqliteFile(self.url.database or "") if self.dialect == SQLITE else None
         self.engine = _engine(self.url, self._file, busy_seconds, self.schema)
         self._reads = _reads(self.url, self._file, busy_seconds, self.schema)
+        self._changes = _changes_on(self.url, self._file, busy_seconds, self.schema)
         # SQLite allows one writer: waiting here is fair and cheap, while SQLite itself would poll.
         self._writer = asyncio.Lock() if self.dialect == SQLITE else None
         self.known_server: tuple[Server, str] | None = None
@@ -82,6 +90,24 @@ class Store:
         """
         async with answering():
             return await self._reads.run(function)
+
+    async def change(self, function: Reading[T]) -> T:
+        """Run a function of queries as one change, in one hop. It is committed, or undone if the function raises.
+
+        :raises ServiceUnavailable: if the database does not answer; the error says whether a change may have been made.
+        :raises Conflict: if a concurrent change broke a constraint.
+        """
+        commit = Commit(note_change)
+        try:
+            async with answering():
+                if isinstance(self._changes, PostgresChanges):
+                    return await self._changes.run(function, commit)
+                until = time.monotonic() + self._busy_seconds
+                async with self._turn():
+                    return await self._changes.run(function, until, commit)
+        except ServiceUnavailable as error:
+            error.may_have_changed = error.may_have_changed or commit.is_sent
+            raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -102,24 +128,25 @@ class Store:
         :raises ServiceUnavailable: if the database does not answer; the error says whether a change may have been made.
         :raises Conflict: if a concurrent change broke a constraint.
         """
-        if self._writer is None:
-            async with self._transaction() as session:
-                yield session
-        else:
-            until = time.monotonic() + self._busy_seconds
-            async with self._only_writer(self._writer), self._transaction() as session:
+        until = time.monotonic() + self._busy_seconds
+        async with self._turn(), self._transaction() as session:
+            if self.dialect == SQLITE:
                 # Waiting for a turn and for the lock share one time limit.
                 await begin_immediate(await session.connection(), until - time.monotonic())
-                yield session
+            yield session
 
     @asynccontextmanager
-    async def _only_writer(self, lock: asyncio.Lock) -> AsyncIterator[None]:
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for the turn to change an SQLite file."""
+        if self._writer is None:
+            yield
+            return
         async with answering(), asyncio.timeout(self._busy_seconds):
-            await lock.acquire()
+            await self._writer.acquire()
         try:
             yield
         finally:
-            lock.release()
+            self._writer.release()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
@@ -188,6 +215,7 @@ class Store:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._reads.aclose()
+        await self._changes.aclose()
         await self.engine.dispose()
 
 
@@ -220,6 +248,11 @@ class Rehearsal(Store, Generic[T]):
         except _Rehearsed:
             pass
 
+    async def change(self, function: Reading[Result]) -> Result:
+        """Run a function of queries, measure what it changes and undo it."""
+        async with self.changing() as session:
+            return await function(SessionReader(session))
+
 
 class _Rehearsed(Exception):
     """Rolls a rehearsed change back."""
@@ -237,7 +270,9 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise _conflict_of(error) from (error.orig if isinstance(error.orig, sqlite3.Error) else None)
+        raise _conflict_of(error.orig) from (error.orig if isinstance(error.orig, sqlite3.Error) else None)
+    except BROKEN_CONSTRAINT as error:
+        raise _conflict_of(error) from None
     except (DBAPIError, sqlite3.Error, *BARE, PoolTimeoutError, OSError) as error:
         # TimeoutError and ConnectionError are OSErrors.
         outage = outage_of(error)
@@ -253,9 +288,9 @@ async def answering(*, committing: bool = False) -> AsyncIterator[None]:
         raise
 
 
-def _conflict_of(error: IntegrityError) -> Conflict:
+def _conflict_of(error: BaseException | None) -> Conflict:
     """Return the refusal for a broken constraint. The text, which may hold values, is looked into and not kept."""
-    if "external_id" in str(error.orig):
+    if "external_id" in str(error):
         return external_id_taken()
     return Conflict(
         "This was changed at the same time. Reload it, then repeat your change if it is still needed.",
@@ -286,28 +321,6 @@ def change_begun() -> bool:
     return changes is not None and changes.begun
 
 
-async def uncut(work: Coroutine[Any, Any, Result]) -> Result:
-    """Wait until ``work`` has ended, in a task of its own, even if the waiting task is cancelled meanwhile.
-
-    The work must have its own time limit: nothing here ends it.
-
-    :raises asyncio.CancelledError: after the work, if the waiting task was cancelled. It takes precedence over an error
-        of the work, because swallowing a cancellation would make a deadline or a task group wait forever.
-    """
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            # Unlike a shield this leaves the work's own error in its task.
-            await asyncio.wait((task,))
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is None:
-        return task.result()
-    # The work's error must be retrieved, or the loop would report that it never was.
-    raise cancelled from (None if task.cancelled() else task.exception())
-
-
 class _Changes:
     """State shared by all tasks of one request, which copy the context but not the object in it."""
 
@@ -331,7 +344,11 @@ def _engine(url: URL, file: SqliteFile | None, busy_seconds: float, schema: str 
     if file is not None:
         return sqlite_engine(url, file, busy_seconds=busy_seconds, pool_wait_seconds=POOL_WAIT_SECONDS)
     return postgres_engine(
-        url, busy_seconds=busy_seconds, pool_size=POOL_SIZE, pool_wait_seconds=POOL_WAIT_SECONDS, schema=schema
+        url,
+        busy_seconds=busy_seconds,
+        pool_size=POOL_SIZE - PROMPT_POOL_SIZE,
+        pool_wait_seconds=POOL_WAIT_SECONDS,
+        schema=schema,
     )
 
 
@@ -343,5 +360,20 @@ def _reads(url: URL, file: SqliteFile | None, busy_seconds: float, schema: str |
         pool_size=READ_POOL_SIZE,
         wait_seconds=READ_WAIT_SECONDS,
         statement_seconds=STATEMENT_SECONDS,
+        schema=schema,
+    )
+
+
+def _changes_on(
+    url: URL, file: SqliteFile | None, busy_seconds: float, schema: str | None
+) -> SqliteChanges | PostgresChanges:
+    if file is not None:
+        return SqliteChanges(url.database or "", file, busy_seconds=busy_seconds)
+    return PostgresChanges(
+        postgres_target(url),
+        pool_size=PROMPT_POOL_SIZE,
+        wait_seconds=CHANGE_WAIT_SECONDS,
+        statement_seconds=STATEMENT_SECONDS,
+        busy_seconds=busy_seconds,
         schema=schema,
     )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from functools import cache, partial
+from functools import partial
+from typing import NamedTuple
 
-from sqlalchemy import Insert, Update, bindparam
-from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import SelectOfScalar
 
 from spacekey.domain.page import EVERYTHING, AuditFilter, Page, PageRequest
 from spacekey.models.engine.reading import Reader, Values
-from spacekey.models.engine.statements import insert
+from spacekey.models.engine.session_reader import Transaction, reader_in
+from spacekey.models.engine.statements import insert_row
 from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain, AuditEvent
 from spacekey.models.tables.records import AuditRecord, columns
 
@@ -25,49 +24,64 @@ _NO_HASH = bytes(32)
 _NEWEST_FIRST = Ordering("audit.sequence", "e.sequence", int, descending=True)
 
 
-async def lock_chain(session: AsyncSession, chain: str) -> AuditChain:
+class ChainHead(NamedTuple):
+    """Columns of :class:`spacekey.models.tables.audit.AuditChain`."""
+
+    chain: str
+    sequence: int
+    hash: bytes
+    anchored: int
+
+
+async def lock_chain(transaction: Transaction, chain: str) -> ChainHead:
     """Return the chain's current head, created if missing; no other transaction can append until this one ends.
 
     If two transactions create it at once, the second insert waits for the first transaction and then does nothing.
     """
-    head = (await session.exec(_lock_chain(), params={"chain": chain})).one_or_none()
+    reader = reader_in(transaction)
+    head = await _locked(reader, chain)
     if head is not None:
         return head
-    connection = await session.connection()
-    new = insert(connection, AuditChain).values(chain=chain, sequence=0, hash=_NO_HASH)
-    await connection.execute(new.on_conflict_do_nothing())
-    return (await session.exec(_lock_chain(), params={"chain": chain})).one()
+    values = reader.values()
+    await reader.rows(
+        "INSERT INTO spacekey_audit_chains (chain, sequence, hash, anchored) "
+        f"VALUES ({values.bind(chain)}, 0, {values.bind(_NO_HASH)}, 0) ON CONFLICT DO NOTHING",
+        values,
+    )
+    head = await _locked(reader, chain)
+    if head is None:
+        raise LookupError("the head of an audit chain is gone while it is held")
+    return head
 
 
-@cache
-def _lock_chain() -> SelectOfScalar[AuditChain]:
-    statement = select(AuditChain).where(AuditChain.chain == bindparam("chain")).with_for_update()
-    return statement.execution_options(populate_existing=True)
+async def _locked(reader: Reader, chain: str) -> ChainHead | None:
+    values = reader.values()
+    statement = (
+        f"SELECT {columns(ChainHead, 'c')} FROM spacekey_audit_chains c "
+        f"WHERE c.chain = {values.bind(chain)}{reader.locking('FOR UPDATE')}"
+    )
+    return next(iter(await reader.records(ChainHead, statement, values)), None)
 
 
-async def append_event(session: AsyncSession, head: AuditChain, event: AuditRecord) -> None:
-    """Write an event and make it the head of its chain, which this transaction holds.
-
-    Both are written at once, by statements that are built once: an event comes with every change, and the session would
-    take several times as long.
-    """
-    connection = await session.connection()
-    await connection.execute(_insert_event(), event._asdict())
-    await connection.execute(_move_head(), {"of": event.chain, "to": event.sequence, "with_hash": event.hash})
-    set_committed_value(head, "sequence", event.sequence)
-    set_committed_value(head, "hash", event.hash)
-
-
-@cache
-def _insert_event() -> Insert:
-    return AuditEvent.__table__.insert()
+async def append_event(transaction: Transaction, event: AuditRecord) -> ChainHead:
+    """Write an event and make it the head of its chain, which this transaction holds. Return the head."""
+    reader = reader_in(transaction)
+    await insert_row(reader, AuditEvent, event._asdict())
+    values = reader.values()
+    moved = f"sequence = {values.bind(event.sequence)}, hash = {values.bind(event.hash)}"
+    rows = await reader.rows(
+        f"UPDATE spacekey_audit_chains SET {moved} WHERE chain = {values.bind(event.chain)} RETURNING anchored", values
+    )
+    return ChainHead(event.chain, event.sequence, event.hash, rows[0][0])
 
 
-@cache
-def _move_head() -> Update:
-    heads = AuditChain.__table__
-    moved = heads.update().where(heads.c.chain == bindparam("of"))
-    return moved.values(sequence=bindparam("to"), hash=bindparam("with_hash"))
+async def mark_anchored(transaction: Transaction, chains: Iterable[str]) -> None:
+    """Note that a checkpoint covers these chains, which this transaction holds, up to their heads."""
+    reader = reader_in(transaction)
+    values = reader.values()
+    await reader.rows(
+        f"UPDATE spacekey_audit_chains SET anchored = sequence WHERE {values.among('chain', chains)}", values
+    )
 
 
 async def chain_head(session: AsyncSession, chain: str) -> AuditChain | None:

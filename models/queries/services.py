@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from spacekey.domain.page import Page, PageRequest
 from spacekey.models.engine.reading import Reader
 from spacekey.models.queries.pagination import Ordering, fetch_page, listing_of
+from spacekey.models.tables.base import SQLITE
 from spacekey.models.tables.records import ServiceRecord
 from spacekey.models.tables.service import Service, ServiceSecret
 
@@ -36,6 +37,22 @@ async def service_by_digest(reader: Reader, digest: bytes) -> ServiceFacts | Non
         FROM spacekey_service_secrets c JOIN spacekey_services s ON s.id = c.service_id
         WHERE c.digest = {values.bind(digest)}"""
     return next(iter(await reader.records(ServiceFacts, statement, values)), None)
+
+
+async def hold_service_of(reader: Reader, digest: bytes) -> None:
+    """Keep the service behind a secret from being revoked or rotated until this transaction ends.
+
+    :param digest: SHA-256 of the secret of a service, or of a portal session that one has opened.
+    """
+    if reader.dialect != SQLITE:  # there, a change is the only one
+        values = reader.values()
+        given = values.bind(digest)
+        await reader.rows(
+            "SELECT 1 FROM spacekey_services s WHERE s.id IN ("
+            f"SELECT service_id FROM spacekey_service_secrets WHERE digest = {given} UNION ALL "
+            f"SELECT service_id FROM spacekey_portal_sessions WHERE digest = {given}) FOR SHARE",
+            values,
+        )
 
 
 async def hold_service(session: AsyncSession, digest: bytes, *, lock: bool) -> ServiceFacts | None:

@@ -10,18 +10,16 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from typing import TypeAlias
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
-    Integer,
     String,
     Text,
     and_,
     bindparam,
-    case,
     cast,
     exists,
     func,
@@ -32,17 +30,18 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from spacekey.domain.page import Page, PageRequest, TokenOrder
 from spacekey.domain.secret import PREFIX_LENGTH
 from spacekey.domain.token_state import Status
 from spacekey.models.engine.reading import Reader, Values
-from spacekey.models.engine.statements import contains, insert, row_by_id
+from spacekey.models.engine.session_reader import Transaction, reader_in
+from spacekey.models.engine.statements import contains, insert, insert_row, row_by_id
 from spacekey.models.tables.base import SQLITE
 from spacekey.models.tables.expressions import FAR_FUTURE, FAR_PAST
 from spacekey.models.tables.records import TokenRecord, WorkspaceRecord, columns, decoder, width
-from spacekey.models.tables.token import Token, TokenFirstUse
+from spacekey.models.tables.search import fields_of
+from spacekey.models.tables.token import SEARCHED, Token, TokenFirstUse
 from spacekey.models.tables.user import Invitation
 from spacekey.models.tables.workspace import Member, Workspace
 
@@ -93,6 +92,12 @@ class TokenFilter:
     external_id: str | None = None
     owned_by: str | None = None
     imported: bool | None = None
+
+
+async def insert_token(transaction: Transaction, token: Token) -> None:
+    """Store a new token at once, with its searchable text."""
+    fields = {**token.model_dump(), "search_text": fields_of(token, SEARCHED)}
+    await insert_row(reader_in(transaction), Token, fields)
 
 
 async def token_by_id(session: AsyncSession, token_id: str) -> Token | None:
@@ -300,63 +305,45 @@ async def first_uses(session: AsyncSession, token_ids: Iterable[str]) -> dict[st
     return {use.token_id: use.at for use in (await session.exec(statement)).all()}
 
 
-async def live_token_count(session: AsyncSession, workspace_id: str, now: datetime) -> int:
+async def live_token_count(transaction: Transaction, workspace_id: str, now: datetime) -> int:
     """Return how many places of its plan the workspace's tokens take, without revoked, deleted and expired ones.
 
     Disabled tokens count. A chain of rotations takes one place, even while a token and its predecessor are both valid;
     each further valid token of the chain takes another.
     """
-    return (await live_token_counts(session, [workspace_id], now))[workspace_id]
+    return (await live_token_counts(transaction, [workspace_id], now))[workspace_id]
 
 
-async def has_fewer_tokens(session: AsyncSession, workspace_id: str, bound: int) -> bool:
+async def has_fewer_tokens(transaction: Transaction, workspace_id: str, bound: int) -> bool:
     """Return whether the workspace has fewer tokens than this that are neither revoked nor deleted.
 
     Then :func:`live_token_count`, which is at most that many and takes several times as long, is below it too.
     """
-    given = {"workspace": workspace_id, "bound": bound}
-    return (await session.exec(_unrevoked_token_count(), params=given)).one() < bound
-
-
-@cache
-def _unrevoked_token_count() -> SelectOfScalar[int]:
-    unrevoked = (
-        select(Token.id)
-        .where(
-            Token.workspace_id == bindparam("workspace"),
-            col(Token.deleted_at).is_(None),
-            col(Token.revoked_at).is_(None),
-        )
-        .limit(bindparam("bound", type_=Integer()))
+    reader = reader_in(transaction)
+    values = reader.values()
+    rows = await reader.rows(
+        "SELECT count(*) FROM (SELECT 1 FROM spacekey_tokens t "
+        f"WHERE t.workspace_id = {values.bind(workspace_id)} AND t.deleted_at IS NULL AND t.revoked_at IS NULL "
+        f"LIMIT {values.bind(bound)}) AS unrevoked",
+        values,
     )
-    return select(func.count()).select_from(unrevoked.subquery())
+    return int(rows[0][0]) < bound
 
 
-async def live_token_counts(session: AsyncSession, workspace_ids: Iterable[str], now: datetime) -> dict[str, int]:
+async def live_token_counts(transaction: Transaction, workspace_ids: Iterable[str], now: datetime) -> dict[str, int]:
     """Return :func:`live_token_count` of each workspace, in one statement."""
+    reader = reader_in(transaction)
+    values = reader.values()
     wanted = set(workspace_ids)
-    rows = await session.exec(_live_token_counts(), params={"workspaces": sorted(wanted), "now": now})
-    found = {workspace_id: int(count) for workspace_id, count in rows.all()}
-    return {one: found.get(one, 0) for one in wanted}
-
-
-@cache
-def _live_token_counts() -> Select[str, int]:
-    # Built once: building it takes longer than running it.
-    chain = func.coalesce(col(Token.chain_id), Token.id)
-    tokens = (
-        select(col(Token.workspace_id), func.count().label("good"))
-        .where(
-            col(Token.workspace_id).in_(bindparam("workspaces", expanding=True)),
-            col(Token.deleted_at).is_(None),
-            col(Token.revoked_at).is_(None),
-            not_(is_over(bindparam("now", type_=Token.__table__.c.expires_at.type))),
-        )
-        .group_by(col(Token.workspace_id), chain)
-        .subquery()
+    rows = await reader.rows(
+        "SELECT workspace_id, sum(CASE WHEN good > 2 THEN good - 1 ELSE 1 END) FROM (SELECT t.workspace_id, "
+        f"count(*) AS good FROM spacekey_tokens t WHERE {values.among('t.workspace_id', wanted)} "
+        f"AND t.deleted_at IS NULL AND t.revoked_at IS NULL AND NOT {_over(values.bind(now))} "
+        "GROUP BY t.workspace_id, coalesce(t.chain_id, t.id)) AS chains GROUP BY workspace_id",
+        values,
     )
-    places = case((tokens.c.good > 2, tokens.c.good - 1), else_=1)
-    return select(tokens.c.workspace_id, func.sum(places)).group_by(tokens.c.workspace_id)
+    found = {row[0]: int(row[1]) for row in rows}
+    return {one: found.get(one, 0) for one in wanted}
 
 
 async def count_tokens_with_grant(session: AsyncSession, workspace_id: str, grant: str, now: datetime) -> int:

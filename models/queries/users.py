@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import Page, PageRequest
 from spacekey.models.engine.reading import Reader, Values
+from spacekey.models.engine.session_reader import Transaction, reader_in
 from spacekey.models.engine.statements import row_by_id
 from spacekey.models.tables.records import InvitationRecord, UserRecord, columns
 from spacekey.models.tables.user import Invitation, User, UserSession
@@ -33,10 +34,12 @@ async def lock_user(session: AsyncSession, user_id: str) -> User | None:
     return (await session.exec(statement.execution_options(populate_existing=True))).one_or_none()
 
 
-async def hold_user(session: AsyncSession, user_id: str) -> bool:
+async def hold_user(transaction: Transaction, user_id: str) -> bool:
     """Return whether the account exists. If it does, it cannot be deleted before this transaction ends."""
-    statement = select(User.id).where(User.id == user_id).with_for_update(read=True, key_share=True)
-    return (await session.exec(statement)).one_or_none() is not None
+    reader = reader_in(transaction)
+    values = reader.values()
+    statement = f"SELECT 1 FROM spacekey_users WHERE id = {values.bind(user_id)}{reader.locking('FOR KEY SHARE')}"
+    return bool(await reader.rows(statement, values))
 
 
 async def user_by_proven_email(session: AsyncSession, email: str) -> User | None:

@@ -14,6 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from spacekey.domain.page import Page, PageRequest
 from spacekey.models.engine.reading import Reader, Values
 from spacekey.models.engine.statements import contains, insert, row_by_id
+from spacekey.models.tables.base import SQLITE
 from spacekey.models.tables.records import MemberRecord, SpaceRecord, UserRecord, WorkspaceRecord, columns, decoder
 from spacekey.models.tables.user import User
 from spacekey.models.tables.workspace import Member, ReleasedSlug, Space, Workspace
@@ -123,15 +124,15 @@ async def products_in_use(session: AsyncSession) -> dict[str, int]:
 
 
 async def workspaces_of_user_page(
-    reader: Reader, user_id: str, request: PageRequest
+    reader: Reader, user_id: str, request: PageRequest, now: datetime
 ) -> Page[tuple[WorkspaceRecord, MemberRecord]]:
-    """Return a page of the workspaces that a user is a member of, with the memberships, by name.
+    """Return a page of the workspaces that a user is a member of now, with the memberships, by name.
 
     :raises InvalidInput: for a cursor of another list.
     """
     listing = listing_of_pairs((WorkspaceRecord, "w"), (MemberRecord, "m"), _MEMBERSHIPS, reader.dialect)
     return await fetch_page(
-        reader, listing, lambda values: [f"m.user_id = {values.bind(user_id)}"], _WORKSPACES_BY_NAME, request
+        reader, listing, lambda values: _current(values, user_id, now), _WORKSPACES_BY_NAME, request
     )
 
 
@@ -146,10 +147,26 @@ async def workspace_records(reader: Reader, ids: Iterable[str]) -> list[Workspac
     )
 
 
+async def hold_workspace(reader: Reader, workspace_id: str) -> None:
+    """Keep the workspace as it is, and from being changed by others, until this transaction ends."""
+    if reader.dialect != SQLITE:  # there, a change is the only one
+        values = reader.values()
+        await reader.rows(
+            f"SELECT 1 FROM spacekey_workspaces WHERE id = {values.bind(workspace_id)} FOR UPDATE", values
+        )
+
+
+async def workspace_of_space(reader: Reader, space_id: str) -> str | None:
+    """Return the id of the space's workspace, or None if there is no such space. A deleted one has its workspace."""
+    values = reader.values()
+    rows = await reader.rows(f"SELECT workspace_id FROM spacekey_spaces WHERE id = {values.bind(space_id)}", values)
+    return str(rows[0][0]) if rows else None
+
+
 async def memberships(
-    reader: Reader, user_id: str, ids: Iterable[str] | None = None
+    reader: Reader, user_id: str, now: datetime, ids: Iterable[str] | None = None
 ) -> list[tuple[WorkspaceRecord, str]]:
-    """Return the workspaces that the user is a member of, with the role, without deleted ones or order.
+    """Return the workspaces that the user is a member of now, with the role, without deleted ones or order.
 
     :param ids: only those of these workspaces; None for all.
     """
@@ -157,11 +174,16 @@ async def memberships(
     take = decoder(WorkspaceRecord, reader.dialect)
     rows = await reader.rows(
         f"SELECT {columns(WorkspaceRecord, 'w')}, m.role FROM {_MEMBERSHIPS} "
-        f"WHERE m.user_id = {values.bind(user_id)} AND {'TRUE' if ids is None else values.among('w.id', ids)} "
-        "AND w.deleted_at IS NULL",
+        f"WHERE {' AND '.join(_current(values, user_id, now))} "
+        f"AND {'TRUE' if ids is None else values.among('w.id', ids)} AND w.deleted_at IS NULL",
         values,
     )
     return [(take(row), row[-1]) for row in rows]
+
+
+def _current(values: Values, user_id: str, now: datetime) -> list[str]:
+    """Return the conditions for memberships of the user that have not ended."""
+    return [f"m.user_id = {values.bind(user_id)}", f"(m.ends_at IS NULL OR m.ends_at > {values.bind(now)})"]
 
 
 async def workspace_id_by_slug(reader: Reader, slug: str) -> str | None:

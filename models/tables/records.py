@@ -263,7 +263,7 @@ def _conversion(hint: Any, dialect: str) -> Convert | None:
     """Return the conversion of a column: SQLite stores times as text and booleans as numbers; JSON is text on both."""
     kinds = {get_origin(one) or one for one in (get_args(hint) or (hint,))} if get_origin(hint) not in _JSON else _JSON
     if kinds & _JSON:
-        return json.loads
+        return parsed_json
     if dialect != SQLITE:
         return None
     if datetime in kinds:
@@ -272,6 +272,11 @@ def _conversion(hint: Any, dialect: str) -> Convert | None:
 
 
 _JSON = {list, dict}
+
+
+def parsed_json(value: Any) -> Any:
+    """Return the list or object of a column, which SQLAlchemy's connections to PostgreSQL have parsed already."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def moment_from(text: str) -> datetime:

@@ -1,6 +1,7 @@
 """Authority of a caller in its workspaces, read from the database for every request.
 
-A change reads the authority inside its own transaction (:func:`authority_in`), which may hold the workspace's row.
+A change reads the authority inside its own transaction, which may hold the workspace's row: :func:`authority_in` in a
+session, :func:`authority_to_change` in a function of queries.
 Lists and single records read it together with the data they return: :func:`authority_to_read` for one workspace,
 :func:`authorities` for many in one statement, :func:`workspace_list` for a page of them.
 
@@ -160,6 +161,19 @@ async def authority_to_read(reader: Reader, system: System, caller: Caller, work
     return authority
 
 
+async def authority_to_change(reader: Reader, system: System, caller: Caller, workspace_id: str) -> Authority:
+    """Return the caller's authority in a workspace, within a change, which holds both until it ends.
+
+    :raises NotFound: if the workspace does not exist or the caller does not belong to it.
+    """
+    if id_prefix(workspace_id) != WORKSPACE:
+        raise NotFound("workspace")
+    await workspace_queries.hold_workspace(reader, workspace_id)
+    if isinstance(caller, ServiceCaller | PortalCaller):
+        await service_queries.hold_service_of(reader, caller.digest)
+    return await authority_to_read(reader, system, caller, workspace_id)
+
+
 async def authorities(
     reader: Reader, system: System, caller: Caller, workspace_ids: Iterable[str]
 ) -> dict[str, Authority]:
@@ -173,7 +187,7 @@ async def authorities(
     if isinstance(caller, PortalCaller):
         return await _authority_of_portal(reader, system, caller, wanted)
     if isinstance(caller, MemberCaller):
-        held = await workspace_queries.memberships(reader, caller.id, wanted) if wanted else []
+        held = await workspace_queries.memberships(reader, caller.id, system.clock(), wanted) if wanted else []
         return {workspace.id: member_authority(system, caller, workspace, role) for workspace, role in held}
     if not wanted:
         return {}
@@ -198,7 +212,7 @@ async def own_authorities(reader: Reader, system: System, caller: Caller) -> lis
     if isinstance(caller, MemberCaller):
         return [
             member_authority(system, caller, workspace, role)
-            for workspace, role in await workspace_queries.memberships(reader, caller.id)
+            for workspace, role in await workspace_queries.memberships(reader, caller.id, system.clock())
             if workspace.product in system.products
         ]
     return list((await authorities(reader, system, caller, [getattr(caller, "workspace_id", "")])).values())
@@ -215,7 +229,7 @@ async def workspace_list(system: System, caller: Caller, request: PageRequest) -
 
     async def read(reader: Reader) -> Page[Authority]:
         if isinstance(caller, MemberCaller):
-            page = await workspace_queries.workspaces_of_user_page(reader, caller.id, request)
+            page = await workspace_queries.workspaces_of_user_page(reader, caller.id, request, system.clock())
             held = {
                 cursor: member_authority(system, caller, workspace, member.role)
                 for (workspace, member), cursor in zip(page.rows, page.cursors, strict=True)

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from spacekey.domain.actor import SYSTEM_ACTOR, Actor, ActorKind
 from spacekey.domain.clock import written_exactly
 from spacekey.domain.ids import EVENT, USER, id_prefix, new_id
 from spacekey.domain.refusal import NotFound
+from spacekey.models.engine.session_reader import Transaction, reader_in
 from spacekey.models.queries import audit as audit_queries
 from spacekey.models.queries import users as user_queries
 from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditChain
@@ -148,7 +147,7 @@ def actor_of(caller: Caller) -> Attribution:
 
 
 async def record(
-    session: AsyncSession,
+    transaction: Transaction,
     system: System,
     by: Attribution,
     *,
@@ -178,13 +177,14 @@ async def record(
     :param after: the same facts after the change.
     :raises NotFound: if the person who acts was erased meanwhile.
     """
+    reader = reader_in(transaction)
     if (
         by.actor.kind is ActorKind.PERSON
         and id_prefix(by.actor.id) == USER
-        and not await user_queries.hold_user(session, by.actor.id)
+        and not await user_queries.hold_user(reader, by.actor.id)
     ):
         raise NotFound("account")
-    head = await audit_queries.lock_chain(session, chain)
+    head = await audit_queries.lock_chain(reader, chain)
     event = AuditRecord(
         id=new_id(EVENT, system.clock(), system.entropy),
         version=VERSION,
@@ -215,19 +215,22 @@ async def record(
     )
     event = event._replace(actor_digest=actor_digest(event), target_digest=target_digest(event))
     event = event._replace(hash=event_hash(head.hash, event))
-    await audit_queries.append_event(session, head, event)
+    head = await audit_queries.append_event(reader, event)
     if event.sequence == 1 and chain != SYSTEM_CHAIN:
-        await anchor(session, system, [head])
+        await anchor(reader, system, [head])
 
 
-async def anchor(session: AsyncSession, system: System, heads: Sequence[AuditChain]) -> None:
+async def anchor(
+    transaction: Transaction, system: System, heads: Sequence[AuditChain | audit_queries.ChainHead]
+) -> None:
     """Write these heads to the system's chain, inside the caller's transaction, which holds them.
 
     The system's chain is always locked after those of workspaces, so that transactions cannot deadlock.
     """
+    reader = reader_in(transaction)
     written: Facts = {head.chain: [head.sequence, head.hash.hex()] for head in heads}
     await record(
-        session,
+        reader,
         system,
         Attribution(SYSTEM_ACTOR, "", RequestFacts()),
         chain=SYSTEM_CHAIN,
@@ -235,9 +238,7 @@ async def anchor(session: AsyncSession, system: System, heads: Sequence[AuditCha
         target_id=SYSTEM_CHAIN,
         after={HEADS: written},
     )
-    for head in heads:
-        head.anchored = head.sequence
-        session.add(head)
+    await audit_queries.mark_anchored(reader, written)
 
 
 def event_hash(previous: bytes, event: AnyEvent) -> bytes:

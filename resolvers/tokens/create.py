@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypedDict
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from spacekey.domain.clock import whole_milliseconds_later
 from spacekey.domain.external import clean_external_id, clean_metadata
 from spacekey.domain.ids import KEY, SPACE, id_prefix, new_id
@@ -17,10 +15,12 @@ from spacekey.domain.principal import Kind
 from spacekey.domain.refusal import Faults, InputCode, InvalidInput, NotFound, PlanLimit
 from spacekey.domain.secret import Secret, mint
 from spacekey.domain.unset import UNSET, Unset
+from spacekey.models.engine.reading import Reader
+from spacekey.models.engine.session_reader import Transaction, reader_in
 from spacekey.models.queries import tokens as token_queries
 from spacekey.models.queries import workspaces as workspace_queries
 from spacekey.models.tables.token import Token
-from spacekey.resolvers.access.authority import Authority, authority_in
+from spacekey.resolvers.access.authority import Authority, authority_to_change
 from spacekey.resolvers.access.caller import Caller, PortalCaller
 from spacekey.resolvers.access.delegation import check_strengthening, power_of
 from spacekey.resolvers.access.entitlements import plan_of, policy_of
@@ -38,9 +38,11 @@ class NewToken:
     """Properties of a token to create. With ``space_id`` it is a space token, without a workspace token.
 
     ``external_id`` and ``metadata`` are the host application's; see :mod:`spacekey.domain.external`.
+
+    :param workspace_id: None for the workspace of the space.
     """
 
-    workspace_id: str
+    workspace_id: str | None
     name: str
     grants: tuple[str, ...] = ()
     space_id: str | None = None
@@ -70,13 +72,8 @@ async def create_space_token(
     """
     if id_prefix(space_id) != SPACE:
         raise NotFound("space")
-    async with system.store.reading() as session:
-        space = await workspace_queries.space_by_id(session, space_id)
-    if space is None:
-        raise NotFound("space")
-    asked = replace(new, workspace_id=space.workspace_id, space_id=space_id)
     try:
-        return await create_token(system, caller, asked, request)
+        return await create_token(system, caller, replace(new, workspace_id=None, space_id=space_id), request)
     except NotFound:
         raise NotFound("space") from None
 
@@ -93,35 +90,45 @@ async def create_token(
     :raises InvalidInput, PlanLimit, ScopeNotAllowed: as :mod:`~spacekey.resolvers.tokens.grants` and
         :func:`~spacekey.resolvers.access.delegation.check_strengthening`.
     """
+
+    async def change(reader: Reader) -> tuple[TokenView, Secret]:
+        return await _create(reader, system, caller, new, request)
+
     with in_progress(system, caller, CREATE, request):
-        return await _create(system, caller, new, request)
-
-
-async def _create(system: System, caller: Caller, new: NewToken, request: IdempotentRequest | None) -> Issued:
-    async with system.store.changing() as session:
-        authority = await authority_in(session, system, caller, new.workspace_id, lock=True)
-        kind = await kind_of_new(session, authority, new)
-        authority.require("tokens:create")
-        await check_new(session, system, authority, CREATE, request)
-        check_kind(authority, kind)
-        await check_room(session, system, authority)
-        token, secret = prepare_token(
-            system, authority, kind=kind, space_id=new.space_id, **cleaned(system, authority, kind, new)
-        )
-        check_strengthening(authority, None, power_of(token), system.clock())
-        session.add(token)
-        await remember(session, caller, CREATE, request, token)
-        await record(
-            session,
-            system,
-            actor_of(caller),
-            chain=token.workspace_id,
-            action="token.create",
-            target_id=token.id,
-            after=audit_facts(token),
-        )
-        view = view_of(token, authority, system.clock())
+        view, secret = await system.store.change(change)
     return Issued(view, secret, whole_milliseconds_later(system.clock()))
+
+
+async def _create(
+    reader: Reader, system: System, caller: Caller, new: NewToken, request: IdempotentRequest | None
+) -> tuple[TokenView, Secret]:
+    workspace_id = new.workspace_id
+    if workspace_id is None and new.space_id is not None:
+        workspace_id = await workspace_queries.workspace_of_space(reader, new.space_id)
+    if workspace_id is None:
+        raise NotFound("workspace")
+    authority = await authority_to_change(reader, system, caller, workspace_id)
+    kind = await kind_of_new(reader, authority, new)
+    authority.require("tokens:create")
+    await check_new(reader, system, authority, CREATE, request)
+    check_kind(authority, kind)
+    await check_room(reader, system, authority)
+    token, secret = prepare_token(
+        system, authority, kind=kind, space_id=new.space_id, **cleaned(system, authority, kind, new)
+    )
+    check_strengthening(authority, None, power_of(token), system.clock())
+    await token_queries.insert_token(reader, token)
+    await remember(reader, caller, CREATE, request, token)
+    await record(
+        reader,
+        system,
+        actor_of(caller),
+        chain=token.workspace_id,
+        action="token.create",
+        target_id=token.id,
+        after=audit_facts(token),
+    )
+    return view_of(token, authority, system.clock()), secret
 
 
 class Cleaned(TypedDict):
@@ -246,7 +253,7 @@ def token_row(
     )
 
 
-async def check_room(session: AsyncSession, system: System, authority: Authority) -> None:
+async def check_room(transaction: Transaction, system: System, authority: Authority) -> None:
     """Raise if the plan has no room for another token.
 
     :raises PlanLimit: with the plan and its bound.
@@ -258,9 +265,9 @@ async def check_room(session: AsyncSession, system: System, authority: Authority
         raise PlanLimit(plan.name, f"The plan '{plan.title}' does not include tokens; upgrade the workspace.")
     if plan.tokens_max is None:
         return
-    if await token_queries.has_fewer_tokens(session, authority.workspace.id, plan.tokens_max):
+    if await token_queries.has_fewer_tokens(transaction, authority.workspace.id, plan.tokens_max):
         return
-    if await token_queries.live_token_count(session, authority.workspace.id, system.clock()) >= plan.tokens_max:
+    if await token_queries.live_token_count(transaction, authority.workspace.id, system.clock()) >= plan.tokens_max:
         raise PlanLimit(plan.name, f"The plan '{plan.title}' allows {plan.tokens_max} tokens; revoke unused ones.")
 
 
@@ -297,7 +304,7 @@ def check_own(authority: Authority, external_id: str | None) -> None:
         raise InvalidInput("external_id", reason, InputCode.NOT_ALLOWED)
 
 
-async def kind_of_new(session: AsyncSession, authority: Authority, new: NewToken) -> Kind:
+async def kind_of_new(transaction: Transaction, authority: Authority, new: NewToken) -> Kind:
     """Return the kind of token to create; its space must be within what the caller may change."""
     if authority.space_id is not None and new.space_id != authority.space_id:
         raise NotFound("space" if new.space_id is not None else "workspace")
@@ -305,8 +312,8 @@ async def kind_of_new(session: AsyncSession, authority: Authority, new: NewToken
         return Kind.WORKSPACE
     if id_prefix(new.space_id) != SPACE:
         raise NotFound("space")
-    space = await workspace_queries.space_by_id(session, new.space_id)
-    if space is None or space.deleted_at is not None or space.workspace_id != authority.workspace.id:
+    found = await workspace_queries.space_records(reader_in(transaction), [new.space_id])
+    if not found or found[0].deleted_at is not None or found[0].workspace_id != authority.workspace.id:
         raise NotFound("space")
     return Kind.SPACE
 

@@ -17,13 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput, UserError
+from spacekey.models.engine.session_reader import Transaction, reader_in
 from spacekey.models.queries import idempotency as key_queries
 from spacekey.models.queries import tokens as token_queries
-from spacekey.models.tables.idempotency import IdempotencyKey
-from spacekey.models.tables.token import Token
+from spacekey.models.tables.records import AnyToken
 from spacekey.resolvers.access.authority import Authority
 from spacekey.resolvers.access.caller import Caller
 from spacekey.resolvers.system import System
@@ -98,7 +96,7 @@ def in_progress(system: System, caller: Caller, operation: str, request: Idempot
 
 
 async def check_new(
-    session: AsyncSession, system: System, authority: Authority, operation: str, request: IdempotentRequest | None
+    transaction: Transaction, system: System, authority: Authority, operation: str, request: IdempotentRequest | None
 ) -> None:
     """Raise if the caller's key was used in the last 24 hours. Expired keys are removed.
 
@@ -111,13 +109,13 @@ async def check_new(
     if request is None:
         return
     now = system.clock()
-    await key_queries.forget_idempotency_keys(session, now - REMEMBERED, most=FORGOTTEN_AT_ONCE)
-    known = await key_queries.idempotency_key(session, authority.caller.id, operation, request.key_digest)
+    await key_queries.forget_idempotency_keys(transaction, now - REMEMBERED, most=FORGOTTEN_AT_ONCE)
+    key = authority.caller.id, operation, request.key_digest
+    known = await key_queries.idempotency_key(transaction, *key)
     if known is None:
         return
     if known.created_at <= now - REMEMBERED:
-        await session.delete(known)
-        await session.flush()
+        await key_queries.forget_idempotency_key(transaction, *key)
         return
     if known.request_digest != request.request_digest:
         raise InvalidInput(
@@ -125,26 +123,22 @@ async def check_new(
             "Was used for another request; send a new key for a new request.",
             InputCode.IDEMPOTENCY_KEY_REUSED,
         )
-    token = await token_queries.token_by_id(session, known.token_id)
-    if token is None or token.deleted_at is not None or not authority.covers(token):
+    found = await token_queries.token_records(reader_in(transaction), [known.token_id])
+    if not found or not authority.covers(found[0]):
         raise Conflict(
             "The token that a request with this idempotency key created is gone; send a new key to create another.",
             ConflictCode.TOKEN_DELETED,
         )
-    view = view_of(token, authority, now)
-    session.expunge(token)  # else the rollback, which the exception causes, would expire what the view shows
-    raise Replayed(view)
+    raise Replayed(view_of(found[0], authority, now))
 
 
 async def remember(
-    session: AsyncSession, caller: Caller, operation: str, request: IdempotentRequest | None, token: Token
+    transaction: Transaction, caller: Caller, operation: str, request: IdempotentRequest | None, token: AnyToken
 ) -> None:
     """Store the key with the token that was just created, in its transaction."""
-    if request is None:
-        return
-    await session.flush()
-    session.add(
-        IdempotencyKey(
+    if request is not None:
+        await key_queries.store_idempotency_key(
+            transaction,
             caller_id=caller.id,
             operation=operation,
             key_digest=request.key_digest,
@@ -152,7 +146,6 @@ async def remember(
             token_id=token.id,
             created_at=token.created_at,
         )
-    )
 
 
 def _digest(text: str) -> bytes:

@@ -37,6 +37,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "models/engine/outage.py": frozenset({"asyncpg"}),
     "models/engine/postgres.py": frozenset({"asyncpg"}),
     "models/lookup/postgres.py": frozenset({"asyncpg"}),
+    "models/engine/postgres_changes.py": frozenset({"asyncpg"}),
     "models/engine/postgres_reads.py": frozenset({"asyncpg"}),
     "models/engine/postgres_tls.py": frozenset({"asyncpg"}),
     "models/engine/sqlite.py": frozenset({"aiosqlite"}),

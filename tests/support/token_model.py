@@ -152,10 +152,9 @@ class ModelWorkspace:
             return refusal
         if token.successor is not None or self.status(token, now) != "active":
             return "Conflict"
-        refusal = self.handing_out(name, token.grants)
-        if refusal is None and self.plans[self.plan].tokens_max == 0:
+        if self.plans[self.plan].tokens_max == 0:
             return "PlanLimit"
-        return refusal
+        return self.handing_out(name, token.grants)
 
     def rotate(self, token: ModelToken, new: ModelToken, now: datetime, grace: int, *, at_first_use: bool) -> None:
         """A successor with the same grants and lifetime; the old one's end is set."""

@@ -18,6 +18,7 @@ from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
 from spacekey.models.queries.workspaces import lock_workspace
 from spacekey.models.tables.workspace import Workspace
 from spacekey.resolvers.audit.chains import verify_chains
+from spacekey.resolvers.tokens.create import NewToken, create_token
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.rows import a_user, a_workspace, add
 from support.world import OPERATOR, World, make_world
@@ -241,3 +242,47 @@ async def test_a_change_cancelled_while_it_waits_for_a_lock_lets_go_of_its_own(h
                 break
             await look()
     assert step > 2
+
+
+class Creations:
+    """Creates tokens by a function of queries, and knows how many there are and how many the audit log tells of."""
+
+    def __init__(self, world: World, workspace: Workspace) -> None:
+        self.world = world
+        self.workspace = workspace
+        self.ends: set[bool] = set()
+        self._known = 0
+
+    async def create(self) -> None:
+        await create_token(self.world.system, OPERATOR, NewToken(self.workspace.id, "t", ("member",)))
+
+    async def look(self) -> None:
+        """Whole or nothing; the next one works; the chain of audit rows is unbroken."""
+        found = await self._tokens_and_events()
+        assert found in {(self._known, self._known), (self._known + 1, self._known + 1)}
+        self.ends.add(found[0] > self._known)
+        await self.create()
+        self._known = found[0] + 1
+        assert await self._tokens_and_events() == (self._known, self._known)
+        assert all(report.broken_at is None for report in await verify_chains(self.world.system))
+
+    async def _tokens_and_events(self) -> tuple[int, int]:
+        tokens, events = (
+            f"SELECT count(*) FROM {table}"
+            for table in ("spacekey_tokens", "spacekey_audit_events WHERE action = 'token.create'")
+        )
+        async with self.world.system.store.reading() as session:
+            connection = await session.connection()
+            counted = [(await connection.execute(text(one))).scalar_one() for one in (tokens, events)]
+        return counted[0], counted[1]
+
+
+@pytest.mark.parametrize("manner", MANNERS)
+@pytest.mark.usefixtures("quiet")
+async def test_a_creation_cancelled_at_any_step_is_whole_or_nothing_and_the_next_works(
+    hurried: Store, manner: Manner
+) -> None:
+    world = make_world(hurried)
+    creations = Creations(world, await world.workspace("teamspace"))
+    await creations.look()
+    assert await at_every_step(creations.create, manner, creations.look) >= 1

@@ -21,9 +21,12 @@ from spacekey.models.engine.reading import Reader
 from spacekey.models.engine.sqlite_reads import READ_THREADS
 from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store
 from spacekey.models.lookup.sqlite import SqliteLookup
+from spacekey.models.queries.audit import ChainHead
+from spacekey.models.queries.idempotency import KnownKey
 from spacekey.models.tables import records
-from spacekey.models.tables.audit import AuditEvent
+from spacekey.models.tables.audit import AuditChain, AuditEvent
 from spacekey.models.tables.base import Row
+from spacekey.models.tables.idempotency import IdempotencyKey
 from spacekey.models.tables.portal import PortalSession
 from spacekey.models.tables.service import Service
 from spacekey.models.tables.token import Token
@@ -46,6 +49,8 @@ LEFT_OUT: dict[type[Row], tuple[type[Any], set[str]]] = {
     User: (records.UserRecord, {"password_hash"}),
     Invitation: (records.InvitationRecord, {"digest", "mail_digest"}),
     AuditEvent: (records.AuditRecord, set()),
+    AuditChain: (ChainHead, set()),
+    IdempotencyKey: (KnownKey, {"caller_id", "operation", "key_digest"}),
 }
 """What of a table a record has not."""
 

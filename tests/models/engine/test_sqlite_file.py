@@ -122,7 +122,7 @@ async def test_a_new_file_that_another_connection_is_setting_up_is_waited_for(
     other.execute("BEGIN EXCLUSIVE")
     pauses: list[int] = []
 
-    async def third_time_lucky() -> None:
+    def third_time_lucky(_seconds: float) -> None:
         pauses.append(1)
         if len(pauses) == 3:
             other.execute("ROLLBACK")

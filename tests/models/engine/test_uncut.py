@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from spacekey.models.engine.store import uncut
+from spacekey.models.engine.uncut import uncut
 
 
 class Oops(Exception):

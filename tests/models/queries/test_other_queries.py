@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from spacekey.domain.page import AuditFilter, Page, PageRequest
 from spacekey.domain.refusal import InvalidInput
@@ -95,10 +96,12 @@ async def test_memberships_and_workspaces_of_a_user(store: Store) -> None:
     user, other = a_user(), a_user()
     await add(store, *workspaces, user, other, *(a_member(one, user, "owner") for one in workspaces))
     await add(store, a_member(workspaces[0], other))
-    found = await walk(store, lambda reader, page: workspace_queries.workspaces_of_user_page(reader, user.id, page))
+    found = await walk(
+        store, lambda reader, page: workspace_queries.workspaces_of_user_page(reader, user.id, page, NOW)
+    )
     assert [(one.name, member.role) for one, member in found] == [("a", "owner"), ("B", "owner"), ("c", "owner")]
     ids = [one.id for one in workspaces[:2]]
-    held = await store.read(lambda reader: workspace_queries.memberships(reader, other.id, ids))
+    held = await store.read(lambda reader: workspace_queries.memberships(reader, other.id, NOW, ids))
     assert [(one.id, role) for one, role in held] == [(workspaces[0].id, "viewer")]
     async with store.reading() as session:
         membership = await workspace_queries.member(session, workspaces[0].id, other.id)
@@ -108,6 +111,21 @@ async def test_memberships_and_workspaces_of_a_user(store: Store) -> None:
         assert len(await workspace_queries.members_of_user(session, user.id)) == 3
         for role, count in (("owner", 1), ("viewer", 1), ("admin", 0)):
             assert await workspace_queries.count_members_with_role(session, workspaces[0].id, role) == count
+
+
+@pytest.mark.parametrize("ends_at", [NOW, ahead(seconds=1)])
+async def test_a_membership_that_has_ended_is_none(store: Store, ends_at: datetime) -> None:
+    user, workspace = a_user(), a_workspace()
+    await add(store, user, workspace)
+    claimed = a_member(workspace, user)
+    claimed.issuer, claimed.ends_at = "https://login.example", ends_at
+    await add(store, claimed)
+    held = await store.read(lambda reader: workspace_queries.memberships(reader, user.id, NOW))
+    page = await store.read(
+        lambda reader: workspace_queries.workspaces_of_user_page(reader, user.id, PageRequest(5), NOW)
+    )
+    counts = ends_at > NOW
+    assert ([one.id for one, _ in held], [one.id for one, _ in page.rows]) == ([workspace.id] * counts,) * 2
 
 
 def a_session(user: User, digest: bytes, *, seen: datetime = NOW, ends: datetime | None = None) -> UserSession:
@@ -246,23 +264,27 @@ async def test_appending_to_one_chain_at_once_gives_one_order(store: Store) -> N
     async def append() -> int:
         async with store.changing() as session:
             head = await audit_queries.lock_chain(session, "ws_1")
-            head.sequence += 1
-            session.add(an_event("ws_1", head.sequence))
-            return head.sequence
+            return (await append_event(session, head.sequence + 1)).sequence
 
     assert sorted(await asyncio.gather(*(append() for _ in range(12)))) == list(range(1, 13))
     async with store.reading() as session:
         head = await audit_queries.chain_head(session, "ws_1")
         assert head is not None
-        assert (head.sequence, head.hash) == (12, bytes(32))
+        assert (head.sequence, head.hash) == (12, an_event("ws_1", 12).hash)
         assert await audit_queries.chain_head(session, "ws_2") is None
         assert await audit_queries.audit_chains(session) == ["ws_1"]
 
 
-async def test_a_change_in_hand_is_not_lost_when_the_chain_is_locked_again(store: Store) -> None:
+async def append_event(session: AsyncSession, sequence: int) -> audit_queries.ChainHead:
+    return await audit_queries.append_event(session, AuditRecord(**an_event("ws_1", sequence).model_dump()))
+
+
+async def test_an_event_in_hand_is_seen_when_the_chain_is_locked_again(store: Store) -> None:
     async with store.changing() as session:
-        (await audit_queries.lock_chain(session, "ws_1")).sequence += 1
-        assert (await audit_queries.lock_chain(session, "ws_1")).sequence == 1
+        await audit_queries.lock_chain(session, "ws_1")
+        head = await append_event(session, 1)
+        await audit_queries.mark_anchored(session, ["ws_1"])
+        assert await audit_queries.lock_chain(session, "ws_1") == head._replace(anchored=1)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3, 4, 6, 7])

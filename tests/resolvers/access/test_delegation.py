@@ -26,7 +26,9 @@ from spacekey import resolvers
 from spacekey.domain.product import Plan
 from spacekey.domain.refusal import Conflict, Forbidden, InvalidInput, PlanLimit, ScopeNotAllowed, UserError
 from spacekey.domain.unset import UNSET
+from spacekey.models.engine.session_reader import Transaction
 from spacekey.models.engine.store import Store
+from spacekey.models.queries import tokens as token_queries
 from spacekey.models.tables.token import Token
 from spacekey.models.tables.workspace import Member, Workspace
 from spacekey.resolvers.access import delegation as strengthening
@@ -387,10 +389,18 @@ def every_gain_is_asked_for(asked: list[str]) -> Iterator[None]:
         gains = [what for row in [*session.new, *session.dirty] for what in _gains(row)]
         assert not gains or asked, f"no one asked check_strengthening about {gains}"
 
+    kept = token_queries.insert_token
+
+    async def insert(transaction: Transaction, token: Token) -> None:
+        assert asked, "no one asked check_strengthening about a new Token"
+        await kept(transaction, token)
+
     event.listen(Session, "before_flush", before_flush)
+    token_queries.insert_token = insert
     try:
         yield
     finally:
+        token_queries.insert_token = kept
         event.remove(Session, "before_flush", before_flush)
 
 

@@ -243,14 +243,19 @@ async def test_a_failure_after_the_commit_is_answered_with_the_token(
     store: Store, operation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = await bench_on(store)
-    before, commit = await bench.tokens(), stores._commit
+    before, commit, run = await bench.tokens(), stores._commit, store._changes.run
 
     async def lost(session: AsyncSession) -> None:
         await commit(session)
         raise RuntimeError("the process ends here")
 
+    async def lost_too(*given: Any) -> None:
+        await run(*given)
+        raise RuntimeError("the process ends here")
+
     with monkeypatch.context() as patched:
         patched.setattr(stores, "_commit", lost)
+        patched.setattr(store._changes, "run", lost_too)
         with pytest.raises(RuntimeError):
             await operation(bench, ONCE)
     assert (await bench.tokens(), await _keys(store)) == (before + 1, 1)
