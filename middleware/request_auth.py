@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -586,21 +587,16 @@ class RequestAuth:
             if not authenticator.origins.is_allowed(self._scope):
                 return FOREIGN
         flood = self._settings.flood
-        if flood is None:
-            return await self._looked_up(sent)
-        async with flood.looking_up(self._scope, sent, authenticator.timeout) as refused:
+        lookup = nullcontext() if flood is None else flood.looking_up(self._scope, sent, authenticator.timeout)
+        async with lookup as refused:
             if refused is not None:
                 return refused
-            verdict = await self._looked_up(sent)
-            flood.note(self._scope, sent, verdict)
+            verdict = await authenticator.authenticate(self._scope, sent)
+            if isinstance(verdict, Rejected) and authenticator.hands_on(sent, verdict):
+                verdict = await self._handed_on(sent, verdict)
+            if flood is not None:
+                flood.note(self._scope, sent, verdict)
             return verdict
-
-    async def _looked_up(self, secret: Secret) -> Verdict:
-        authenticator = self._settings.authenticator
-        verdict = await authenticator.authenticate(self._scope, secret)
-        if isinstance(verdict, Rejected) and authenticator.hands_on(secret, verdict):
-            verdict = await self._handed_on(secret, verdict)
-        return verdict
 
     async def _handed_on(self, secret: Secret, verdict: Verdict) -> Verdict:
         """Return the verdict of the app's ``fallback_authenticator`` on a token that is none of ours."""
