@@ -84,8 +84,9 @@ def _held_back(key: str, value: object) -> object:
     return value
 
 
-def pytest_configure() -> None:
-    """Before anything of ours is imported."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Before anything of ours is imported, as the conftest files of the chosen folders do."""
     setattr(builtins, FIRED, _fired)
     setattr(builtins, HELD_BACK, _held_back)
     folders = [one for one in os.environ[FOLDERS].split(",") if one]

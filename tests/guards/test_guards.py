@@ -103,6 +103,7 @@ def test_the_tool_tells_held_guards_from_others(tmp_path: Path) -> None:
     (tmp_path / "toy" / "__init__.py").touch()
     (tmp_path / "toy" / "box.py").write_text(TOY)
     (tmp_path / "test_box.py").write_text(TOY_TESTS)
+    (tmp_path / "conftest.py").write_text("import spacekey.toy.box\n")  # before any test is collected
     done = run("toy", "--root", str(tmp_path), "--tests", "test_box.py", report=tmp_path / "report.json")
     assert "untried" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 1

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from spacekey.domain.page import AuditFilter, PageRequest
+from spacekey.domain.page import AuditFilter, PageRequest, TokenOrder
 from spacekey.domain.refusal import Forbidden, InvalidInput, NotFound
 from spacekey.models.engine.store import Store
 from spacekey.models.tables.records import AuditRecord
 from spacekey.resolvers.members.members import add_member
+from spacekey.resolvers.tokens.list import TokenSearch
 from spacekey.resolvers.workspaces.delete import delete_workspace
-from spacekey.resolvers.workspaces.lists import audit_list, one_workspace
+from spacekey.resolvers.workspaces.lists import audit_list, one_member, one_workspace, token_lists
 from spacekey.resolvers.workspaces.roles import set_role
 from support.rows import NOW, a_workspace, add, an_event
 from support.world import OPERATOR, World, make_world
@@ -97,3 +98,31 @@ async def test_a_workspace_is_found_by_its_id_or_its_slug_by_its_own_callers(wor
         with pytest.raises(InvalidInput):
             await one_workspace(world.system, caller, *both)
     assert foreign.slug == "foreign"
+
+
+async def test_an_invalid_search_is_refused_also_where_the_caller_may_read_nothing(world: World) -> None:
+    """Else the answer would tell which workspaces there are."""
+    caller = await world.user("ada@example.com")
+    foreign = await world.workspace("emit")
+    for workspace_id in (foreign.id, "ws_none"):
+        with pytest.raises(InvalidInput) as refused:
+            await token_lists(
+                world.system,
+                caller,
+                [(workspace_id, None)],
+                search=TokenSearch(unused_days=-1),
+                order=TokenOrder.CREATED_AT,
+                descending=True,
+                request=PageRequest(1),
+            )
+        assert refused.value.field == "unused_days"
+
+
+async def test_a_member_is_found_in_their_own_workspace_only(world: World) -> None:
+    workspace, other = await world.workspace("teamspace"), await world.workspace("teamspace")
+    owner, elsewhere = await world.member(workspace, "owner"), await world.member(other, "owner")
+    member, user = await one_member(world.system, owner, workspace.id, owner.id)
+    assert (member.user_id, user.id) == (owner.id, owner.id)
+    for user_id in (elsewhere.id, "usr_none"):
+        with pytest.raises(NotFound, match="member"):
+            await one_member(world.system, owner, workspace.id, user_id)
