@@ -199,6 +199,15 @@ async def test_a_malformed_credential_closes_with_4400(value: Any) -> None:
     assert (closed.value.code, answers.asked) == (4400, 0)
 
 
+@pytest.mark.parametrize("value", [7, True, ["x"], {"x": "y"}])
+async def test_a_token_that_is_no_text_closes_with_4400(value: Any) -> None:
+    answers = Answers(Authenticated(principal("jobs:read")))
+    async with graphql_socket(app(answers)) as socket:
+        with pytest.raises(Closed) as closed:
+            await socket.init(authToken=value)
+    assert (closed.value.code, answers.asked) == (4400, 0)
+
+
 async def test_two_credentials_close_with_4400() -> None:
     async with graphql_socket(app(Authenticated(principal("jobs:read")))) as socket:
         with pytest.raises(Closed) as closed:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from spacekey.domain.actor import UNKNOWN_PERSON_ID
 from spacekey.domain.page import Page, PageRequest
 from spacekey.domain.refusal import UserError
-from spacekey.models.engine.store import SQLITE, Store
+from spacekey.models.engine.store import Store
 from spacekey.models.queries.audit import audit_events
 from spacekey.models.tables.audit import SYSTEM_CHAIN, AuditEvent
 from spacekey.resolvers.access.caller import RequestFacts, TokenCaller
@@ -42,6 +42,7 @@ from spacekey.resolvers.workspaces.spaces import create_space, delete_space, upd
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, update_workspace
 from support.patience import together
 from support.snapshot import snapshot
+from support.triggers import without_triggers
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 
 ANOTHER = "eleven copper kettles in a row"
@@ -252,17 +253,6 @@ async def test_a_chain_whose_head_was_taken_away_is_still_checked_and_broken(sto
     reports = {report.chain: report.broken_at for report in await verify_chains(here.system)}
     assert reports[here.workspace.id] is not None
     assert reports[SYSTEM_CHAIN] is None
-
-
-async def without_triggers(store: Store) -> None:
-    async with store.changing() as session:
-        connection = await session.connection()
-        if store.dialect == SQLITE:
-            found = await connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
-            for (name,) in list(found):
-                await connection.execute(text(f"DROP TRIGGER {name}"))
-        else:
-            await connection.execute(text("ALTER TABLE spacekey_audit_events DISABLE TRIGGER USER"))
 
 
 async def test_many_at_once_write_one_unbroken_chain(store: Store) -> None:

@@ -7,12 +7,13 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from spacekey.domain.authentication import Authenticated
 from spacekey.domain.ids import EVENT, new_id
@@ -37,6 +38,7 @@ from support.credentials import NEW_PASSWORD, Home, access, filled, take_away
 from support.postgres import PostgresServer
 from support.restored import back_up, export_of, restored
 from support.snapshot import snapshot
+from support.triggers import without_triggers
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 
 
@@ -223,6 +225,43 @@ async def test_an_export_that_does_not_join_the_database_is_refused(
             assert said in str(joined.problem)
         assert await small.is_accepted(then), "nothing of it is replayed"
         assert ("token", small.token_id) in by_result(report, UNVERIFIED)
+
+
+async def test_nothing_is_replayed_in_a_workspace_whose_own_chain_is_broken(
+    store: Store, small: Small, server: Callable[[], PostgresServer]
+) -> None:
+    """Whoever could change the database's events could have written those that the export goes on from."""
+    lines = await export_of(small.world.system)
+    async with again(store, small.backup, server, small.world) as then:
+        await without_triggers(then.system.store)
+        async with then.system.store.changing() as session:
+            change = text("UPDATE spacekey_audit_events SET ip = '203.0.113.9' WHERE chain = :c AND sequence = 1")
+            await (await session.connection()).execute(change, {"c": small.workspace.id})
+        report = await replay_exports(then.system, OPERATOR, lines)
+        (joined,) = [one for one in report.chains if one.chain == small.workspace.id]
+        assert "the database's own chain is broken at number 1" in str(joined.problem)
+        assert await small.is_accepted(then)
+        assert ("token", small.token_id) in by_result(report, UNVERIFIED)
+
+
+@pytest.mark.parametrize(("held", "lost"), [("free", "paid"), ("paid", "free")])
+async def test_a_plan_with_more_for_tokens_or_for_members_is_not_given(
+    store: Store, tmp_path: Path, server: Callable[[], PostgresServer], held: str, lost: str
+) -> None:
+    """On the free plan a token has nothing, and a member what the paid one does not have any more."""
+    world = make_world(store)
+    workspace = await world.workspace("guard", plan=held)
+    backup = back_up(store, tmp_path / "backup", server)
+    world.clock.forward(minutes=1)
+    await update_workspace(world.system, OPERATOR, workspace.id, WorkspaceChanges(plan=lost))
+    lines = await export_of(world.system)
+    async with again(store, backup, server, world) as then:
+        guard = then.system.products["guard"]
+        paid = replace(guard.plans["paid"], scopes=frozenset() if held == "paid" else None)
+        changed = replace(guard, plans={**guard.plans, "paid": paid})
+        await replay_exports(replace(then.system, products={"guard": changed}), OPERATOR, lines)
+        async with then.system.store.reading() as session:
+            assert (await session.get_one(Workspace, workspace.id)).plan == held
 
 
 async def test_it_waits_until_no_cache_holds_what_ended_and_a_dry_run_does_not(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -30,9 +32,7 @@ async def test_a_space_that_is_deleted_while_a_change_waits_for_its_turn_is_not_
         return held
 
     monkeypatch.setattr(spaces, "authority_in", after_another)
-    for change in (
-        update_space(world.system, OPERATOR, space.id, name="x"),
-        delete_space(world.system, OPERATOR, space.id),
-    ):
+    changes: list[Callable[..., Awaitable[object]]] = [partial(update_space, name="x"), delete_space]
+    for change in changes:
         with pytest.raises(NotFound, match="space"):
-            await change
+            await change(world.system, OPERATOR, space.id)
