@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from spacekey.domain.closing import close_in_turn
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.principal import Limit
 from spacekey.domain.usage import UsageCounter
@@ -220,12 +222,15 @@ class TokenMiddleware:
         """Close what the app was given, all of it, and return what was not closed."""
         failures: list[str] = []
         owned, self._owned = self._owned, ()
-        for each in owned:
+
+        async def close(each: Verifier | Limiter) -> None:
             try:
                 await each.aclose()
             except Exception as error:  # noqa: BLE001 - the others must be closed too
                 failures.append(f"{type(each).__name__} was not closed: {type(error).__name__}")
                 log.error("%s\n%s", failures[-1], places_of(error))
+
+        await close_in_turn(*(partial(close, each) for each in owned))
         return failures
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:

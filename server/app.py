@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from spacekey.domain.authentication import AuthenticationResult, Rejected
+from spacekey.domain.closing import close_in_turn
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.network import client_address
 from spacekey.domain.principal import Limit
@@ -231,38 +232,42 @@ async def running(app: Starlette) -> AsyncIterator[None]:
     :raises ServiceUnavailable: the database does not answer.
     """
     parts: Parts = app.state.parts
+    tasks: list[asyncio.Task[None]] = []
     try:
         await prepare_store(parts.system.store)
-        last_seen = parts.system.last_seen
-        looking = None
+        mailer = mailer_of(parts.settings, parts.system)
         if parts.warns:
             for name, workspaces in (await missing_products(parts.system)).items():
                 log.warning("the product '%s' of %d workspaces is not loaded. %s", name, workspaces, _ADD_IT)
-            looking = asyncio.create_task(_warn_of_lost_names(parts.system))
-        writing = [
-            asyncio.create_task(parts.refusals.run()),
-            asyncio.create_task(last_seen.run(parts.system.store)),
-            asyncio.create_task(keep_writing_checkpoints(parts.system)),
-            asyncio.create_task(parts.metrics.keep_fresh()),
+        lasting = [
+            parts.refusals.run(),
+            parts.system.last_seen.run(parts.system.store),
+            keep_writing_checkpoints(parts.system),
+            parts.metrics.keep_fresh(),
+            *(() if mailer is None else (mailer.run(),)),
+            *((_warn_of_lost_names(parts.system),) if parts.warns else ()),
         ]
+        tasks += map(asyncio.create_task, lasting)
         app.state.running = True
-        mailer = mailer_of(parts.settings, parts.system)
-        if mailer is not None:
-            writing.append(asyncio.create_task(mailer.run()))
         try:
             yield
         finally:
             app.state.running = False
-            if looking is not None:
-                looking.cancel()
-                await asyncio.gather(looking, return_exceptions=True)  # it returns its connection first
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LAST_WRITES_SECONDS):
-                    await parts.refusals.flush()
-                    await last_seen.flush(parts.system.store)
-            await parts.usage.aclose()
-            for task in writing:
-                task.cancel()
-            await asyncio.gather(*writing, return_exceptions=True)
+            await _write_last(parts)
     finally:
-        await parts.aclose()
+        await close_in_turn(parts.usage.aclose, partial(_end, tasks), parts.aclose)
+
+
+async def _write_last(parts: Parts) -> None:
+    """Write the refusals and uses of sessions that are not written yet, for a bounded time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_WRITES_SECONDS):
+            await parts.refusals.flush()
+            await parts.system.last_seen.flush(parts.system.store)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """End tasks, which return their connections first."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

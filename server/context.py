@@ -8,6 +8,7 @@ from typing import TypeAlias
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from spacekey.domain.closing import close_in_turn
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.network import client_address
 from spacekey.domain.principal import Principal
@@ -65,10 +66,7 @@ class Parts:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self.identity.aclose()
-        await self.limits.aclose()
-        await self.verifier.aclose()
-        await self.system.store.aclose()
+        await close_in_turn(self.identity.aclose, self.limits.aclose, self.verifier.aclose, self.system.store.aclose)
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spacekey.domain.authentication import Authenticated, Unavailable, Verdict
 from spacekey.domain.clock import WallClock, utc_now
+from spacekey.domain.closing import close_in_turn
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
 from spacekey.domain.product_file import load_products
@@ -147,23 +148,25 @@ class DatabaseVerifier(Verifier):
 
     async def aclose(self) -> None:
         """Write pending usage and refusals, for a bounded time, and close all connections."""
-        if self._closing is not None:
-            await self._closing()
-        if self.usage is not None:
-            await self.usage.aclose()
-        if self._writing is not None:
-            await self._write_last(self._writing)
-        if self._cache is not None:
-            await self._cache.aclose()
-        await self._asking.aclose()
-        await self._system.store.aclose()
+        await close_in_turn(
+            *(() if self._closing is None else (self._closing,)),
+            *(() if self.usage is None else (self.usage.aclose,)),
+            self._write_last,
+            *(() if self._cache is None else (self._cache.aclose,)),
+            self._asking.aclose,
+            self._system.store.aclose,
+        )
 
-    async def _write_last(self, writing: asyncio.Task[None]) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WRITES_SECONDS):
-                await self._refusals.flush()
-        writing.cancel()
-        await asyncio.gather(writing, return_exceptions=True)
+    async def _write_last(self) -> None:
+        if self._writing is None:
+            return
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WRITES_SECONDS):
+                    await self._refusals.flush()
+        finally:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
         if self._refusals.waiting:
             log.error("refusals of %d tokens are not written: the store is held up", self._refusals.waiting)
 

@@ -23,6 +23,7 @@ from typing import TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
 
 from spacekey.domain.clock import MonotonicClock, boot_clock
+from spacekey.domain.closing import close_in_turn
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
 from spacekey.domain.principal import Limit
@@ -116,10 +117,12 @@ class RedisLimiter:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        await close_in_turn(self._stop_probing, self._accounts.aclose)
+
+    async def _stop_probing(self) -> None:
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
-        await self._accounts.aclose()
 
     def _fall_back(self, silence: Silence, asked_at: float) -> None:
         """Hand out this process's share from now on; it starts empty if Redis has forgotten what was admitted."""

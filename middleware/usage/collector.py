@@ -19,6 +19,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock
+from spacekey.domain.closing import close_in_turn
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
 from spacekey.domain.usage import UsageBatch, UsageSink
 
@@ -116,6 +117,9 @@ class UsageCollector(UsageCounts):
     async def aclose(self) -> None:
         """Flush once more, for a bounded time, and close the sink. What is counted after that is lost."""
         self._closed = True
+        await close_in_turn(self._flush_last, self._sink.aclose)
+
+    async def _flush_last(self) -> None:
         if self._task is not None and self._runs:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -124,7 +128,6 @@ class UsageCollector(UsageCounts):
                 await self.flush()
         if self.waiting:
             log.error("usage of %d tokens is lost: the sink did not answer", self.waiting)
-        await self._sink.aclose()
 
     def _start(self) -> None:
         """Start the task at the first count, so that a collector may be made outside of an event loop."""

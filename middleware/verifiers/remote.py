@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Unavailable, Verdict
 from spacekey.domain.clock import MonotonicClock, WallClock, boot_clock, utc_now
+from spacekey.domain.closing import close_in_turn
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable, SpacekeyError
 from spacekey.domain.extras import extra
 from spacekey.domain.key_format import KeyFormat, KeyFormats
@@ -158,11 +159,15 @@ class RemoteVerifier(Verifier):
             self._patience.cancel()
         for task in list(self._under_way):
             task.cancel()
+        await close_in_turn(
+            self._end_what_is_under_way,
+            *(() if self.usage is None else (self.usage.aclose,)),
+            self._cache.aclose,
+            self._client.aclose,
+        )
+
+    async def _end_what_is_under_way(self) -> None:
         await asyncio.gather(*self._under_way, return_exceptions=True)
-        if self.usage is not None:
-            await self.usage.aclose()
-        await self._cache.aclose()
-        await self._client.aclose()
 
     async def _read(self, secret: Secret) -> Reading:
         """Introspect one token, alone or together with others that are asked about at the same time.

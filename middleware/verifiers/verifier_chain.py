@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from spacekey.domain.authentication import Authenticated, Reason, Rejected, Verdict
+from spacekey.domain.closing import close_in_turn
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.key_format import KeyFormats
 from spacekey.domain.principal import Principal, issuer_within
@@ -112,16 +114,19 @@ class VerifierChain(Verifier):
         return next(known, self._otherwise)
 
     async def aclose(self) -> None:
-        """Close every verifier, even if one of them fails to close.
+        """Close every verifier, even if one of them fails to close or is cancelled.
 
         :raises ExceptionGroup: with the errors of those that failed.
         """
         failures: list[Exception] = []
-        for verifier in self._everyone:
+
+        async def close(verifier: Verifier) -> None:
             try:
                 await verifier.aclose()
             except Exception as error:  # noqa: BLE001 - the others must be closed first
                 failures.append(error)
+
+        await close_in_turn(*(partial(close, one) for one in self._everyone))
         if failures:
             raise ExceptionGroup("verifiers that did not close", failures)
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from spacekey.domain.errors import ServiceUnavailable
 
 from .database_url import PostgresTarget, postgres_target
+from .pool import ClosingPool
 
 STATEMENT_SECONDS = 4.0
 CLOSE_SECONDS = 0.25
@@ -57,7 +58,13 @@ def postgres_engine(
         postgres_target(url),
         url,
         busy_seconds,
-        {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": pool_wait_seconds, "pool_pre_ping": True},
+        {
+            "poolclass": ClosingPool,
+            "pool_size": pool_size,
+            "max_overflow": 0,
+            "pool_timeout": pool_wait_seconds,
+            "pool_pre_ping": True,
+        },
         statement_seconds=STATEMENT_SECONDS,
         schema=schema,
     )

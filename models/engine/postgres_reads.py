@@ -65,6 +65,7 @@ class PostgresConnections:
         self._wait_seconds = wait_seconds
         self._places = asyncio.Semaphore(pool_size)
         self._idle: list[asyncpg.Connection] = []
+        self._closings = 0
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -76,7 +77,8 @@ class PostgresConnections:
             self._places.release()
 
     async def aclose(self) -> None:
-        """Close the connections that are not in use. A later use opens new ones."""
+        """Close the connections; one that is in use, after its use. A later use opens new ones."""
+        self._closings += 1
         idle, self._idle = self._idle, []
         for connection in idle:
             try:
@@ -113,19 +115,20 @@ class PostgresReads(PostgresConnections):
             return await self._run(function)
 
     async def _run(self, function: Reading[T]) -> T:
+        closings = self._closings
         while self._idle:
             connection = self._idle.pop()
             if connection.is_closed():
                 continue
             try:
-                return await self._run_on(connection, function)
+                return await self._run_on(connection, function, closings)
             except (*BARE, ConnectionError) as error:
                 if is_bad_input(error):
                     raise
                 # The connection may have gone stale while idle: a restart, a migration. Reading again is harmless.
-        return await self._run_on(await self._connect(), function)
+        return await self._run_on(await self._connect(), function, closings)
 
-    async def _run_on(self, connection: asyncpg.Connection, function: Reading[T]) -> T:
+    async def _run_on(self, connection: asyncpg.Connection, function: Reading[T], closings: int) -> T:
         try:
             return await self._read(connection, function)
         except (*BARE, OSError, asyncio.CancelledError) as error:
@@ -133,7 +136,9 @@ class PostgresReads(PostgresConnections):
                 connection.terminate()
             raise
         finally:
-            if not connection.is_closed():
+            if closings != self._closings:
+                connection.terminate()
+            elif not connection.is_closed():
                 self._idle.append(connection)
 
     async def _read(self, connection: asyncpg.Connection, function: Reading[T]) -> T:

@@ -25,6 +25,7 @@ from sqlalchemy.util import await_only
 from spacekey.domain.errors import ServiceUnavailable
 
 from .outage import is_busy
+from .pool import ClosingPool
 
 TRY_SECONDS = 0.25
 """How long SQLite itself waits for a lock. That wait cannot be interrupted, so a longer one consists of several."""
@@ -44,6 +45,7 @@ def sqlite_engine(url: URL, file: SqliteFile, *, busy_seconds: float, pool_wait_
     engine = create_async_engine(
         url,
         hide_parameters=True,
+        poolclass=ClosingPool,
         pool_timeout=pool_wait_seconds,
         connect_args={"timeout": try_seconds, "async_creator_fn": _connect},
     )
@@ -139,8 +141,17 @@ class OneHopConnection(aiosqlite.Connection):
     opened: sqlite3.Connection | None = None
     """What was opened in the thread, also for a caller that was cancelled before it was handed over."""
 
+    _stopped = False
+
     def stop(self) -> asyncio.Future[Any] | None:
-        """Stop the thread, and close a connection that was opened for a caller that is gone."""
+        """Stop the thread, and close a connection that was opened for a caller that is gone.
+
+        It is done once: who waited for a thread that had stopped already, as after a close that is cut short and then
+        forced, would wait forever.
+        """
+        if self._stopped:
+            return None
+        self._stopped = True
         self._tx.put_nowait((None, self._close_unclaimed))
         return super().stop()
 

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Awaitable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from pathlib import Path
 from threading import Event
@@ -58,6 +59,7 @@ class SqliteReads:
         self._places = asyncio.Semaphore(READ_THREADS)
         self._threads: ThreadPoolExecutor | None = None
         self._idle: list[sqlite3.Connection] = []
+        self._closings = 0
         self._process = os.getpid()
 
     async def run(self, function: Reading[T]) -> T:
@@ -66,6 +68,7 @@ class SqliteReads:
         :raises sqlite3.Error: if the database does not answer.
         :raises ServiceUnavailable: if the file was moved, deleted or replaced.
         """
+        closings = self._closings
         async with asyncio.timeout(self._wait_seconds):
             await self._places.acquire()
         try:
@@ -73,7 +76,7 @@ class SqliteReads:
             work = copy_context().run
             loop = asyncio.get_running_loop()
             try:
-                return await loop.run_in_executor(self._pool(), work, self._run, function, abandoned)
+                return await loop.run_in_executor(self._pool(), work, self._run, function, abandoned, closings)
             except asyncio.CancelledError:
                 abandoned.set()
                 raise
@@ -81,12 +84,12 @@ class SqliteReads:
             self._places.release()
 
     async def aclose(self) -> None:
-        """Close the connections. A later read opens new ones."""
+        """Close the connections; one that is in use, after its read. A later read opens new ones."""
+        self._closings += 1
         threads, self._threads = self._threads, None
         if threads is not None:
             await asyncio.to_thread(threads.shutdown)
-        while self._idle:
-            self._idle.pop().close()
+        close_all(self._idle)
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._process != os.getpid():
@@ -96,7 +99,7 @@ class SqliteReads:
             self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="spacekey-read")
         return self._threads
 
-    def _run(self, function: Reading[T], abandoned: Event) -> T:
+    def _run(self, function: Reading[T], abandoned: Event, closings: int) -> T:
         connection = self._take()
         # Connection.interrupt() would end only a statement that is running, and miss one that is about to begin.
         connection.set_progress_handler(abandoned.is_set, STEPS_UNNOTICED)
@@ -106,10 +109,15 @@ class SqliteReads:
             connection.close()
             raise
         except BaseException:
-            self._idle.append(connection)
+            self._give_back(connection, closings)
             raise
-        self._idle.append(connection)
+        self._give_back(connection, closings)
         return result
+
+    def _give_back(self, connection: sqlite3.Connection, closings: int) -> None:
+        self._idle.append(connection)
+        if closings != self._closings:  # looked at afterwards, since the loop's thread may close at any time
+            close_all(self._idle)
 
     def _take(self) -> sqlite3.Connection:
         try:
@@ -131,6 +139,13 @@ class SqliteReads:
             connection.close()
             raise
         return connection
+
+
+def close_all(idle: list[sqlite3.Connection]) -> None:
+    """Close connections that are not in use, also while other threads add and take some."""
+    with suppress(IndexError):
+        while True:
+            idle.pop().close()
 
 
 def completed(running: Awaitable[T]) -> T:

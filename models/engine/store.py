@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from spacekey.domain.closing import close_in_turn
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.domain.external import external_id_taken
 from spacekey.domain.refusal import Conflict, ConflictCode, InputCode, InvalidInput
@@ -80,6 +81,7 @@ class Store:
         self._changes = _changes_on(self.url, self._file, busy_seconds, self.schema)
         # SQLite allows one writer: waiting here is fair and cheap, while SQLite itself would poll.
         self._writer = asyncio.Lock() if self.dialect == SQLITE else None
+        self._closings = 0
         self.known_server: tuple[Server, str] | None = None
         """The PostgreSQL server and database that answered last, and the schema of the tables there."""
 
@@ -99,7 +101,7 @@ class Store:
         """
         commit = Commit(note_change)
         try:
-            async with answering():
+            async with self.until_closed(), answering():
                 if isinstance(self._changes, PostgresChanges):
                     return await self._changes.run(function, commit)
                 until = time.monotonic() + self._busy_seconds
@@ -116,7 +118,7 @@ class Store:
         :raises ServiceUnavailable: if the database does not answer.
         """
         with_session = AsyncSession(self.engine, expire_on_commit=False, autoflush=False)
-        async with answering(), with_session as session:
+        async with self.until_closed(), answering(), with_session as session:
             async with asyncio.timeout(READ_WAIT_SECONDS):
                 await session.connection()
             yield session
@@ -129,11 +131,21 @@ class Store:
         :raises Conflict: if a concurrent change broke a constraint.
         """
         until = time.monotonic() + self._busy_seconds
-        async with self._turn(), self._transaction() as session:
+        async with self.until_closed(), self._turn(), self._transaction() as session:
             if self.dialect == SQLITE:
                 # Waiting for a turn and for the lock share one time limit.
                 await begin_immediate(await session.connection(), until - time.monotonic())
             yield session
+
+    @asynccontextmanager
+    async def until_closed(self) -> AsyncIterator[None]:
+        """Close what a use has opened after the store was closed, if it was closed meanwhile."""
+        closings = self._closings
+        try:
+            yield
+        finally:
+            if closings != self._closings:
+                await uncut(close_in_turn(self._changes.aclose, self.engine.dispose))
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -213,10 +225,9 @@ class Store:
         return "asynchronous" if standbys else None
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        await self._reads.aclose()
-        await self._changes.aclose()
-        await self.engine.dispose()
+        """Close all connections, also if it is cancelled; one that is in use, after its read or change."""
+        self._closings += 1
+        await uncut(close_in_turn(self._reads.aclose, self._changes.aclose, self.engine.dispose))
 
 
 class Rehearsal(Store, Generic[T]):

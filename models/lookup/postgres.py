@@ -16,6 +16,7 @@ from spacekey.models.engine.database_url import database_url, postgres_target
 from spacekey.models.engine.outage import BARE, lost
 from spacekey.models.engine.postgres import refuse_standby
 from spacekey.models.engine.schema import checked_schema, qualified
+from spacekey.models.engine.uncut import uncut
 from spacekey.models.migrations.schema_version import REVISION_SQL, VERSION_TABLE
 from spacekey.models.tables.base import POSTGRESQL
 
@@ -97,6 +98,7 @@ class PostgresLookup:
         self._deadline_seconds = deadline_seconds
         self._places = asyncio.Semaphore(pool_size)
         self._idle: list[_Line] = []
+        self._closings = 0
         self._schema_fits = not check_schema
 
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
@@ -110,9 +112,13 @@ class PostgresLookup:
         return {row[1]: facts_of(row[2:]) for row in rows if row[1] is not None}
 
     async def aclose(self) -> None:
-        """Close the connections that are not in use. A later lookup opens new ones."""
+        """Close the connections; one that is in use, after its lookup. A later lookup opens new ones."""
+        self._closings += 1
         idle, self._idle = self._idle, []
-        for line in idle:
+        await uncut(self._close(idle))
+
+    async def _close(self, lines: Sequence[_Line]) -> None:
+        for line in lines:
             try:
                 await line.connection.close(timeout=self._deadline_seconds)
             except (*BARE, OSError):
@@ -127,24 +133,28 @@ class PostgresLookup:
             raise ServiceUnavailable(lost(error)) from None
 
     async def _ask(self, ask: Callable[[_Line], Awaitable[Answer]]) -> Answer:
+        closings = self._closings
         while self._idle:
             line = self._idle.pop()
             if line.connection.is_closed():
                 continue
             try:
-                return await self._ask_on(line, ask)
+                return await self._ask_on(line, ask, closings)
             except (*BARE, ConnectionError):
                 # The connection may have gone stale while idle: a restart, a migration. Reading again is harmless.
                 continue
-        return await self._ask_on(await self._connect(), ask)
+        return await self._ask_on(await self._connect(), ask, closings)
 
-    async def _ask_on(self, line: _Line, ask: Callable[[_Line], Awaitable[Answer]]) -> Answer:
+    async def _ask_on(self, line: _Line, ask: Callable[[_Line], Awaitable[Answer]], closings: int) -> Answer:
         try:
             answer = await ask(line)
         except BaseException:
             line.connection.terminate()
             raise
-        self._idle.append(line)
+        if closings == self._closings:
+            self._idle.append(line)
+        else:
+            line.connection.terminate()
         return answer
 
     async def _connect(self) -> _Line:

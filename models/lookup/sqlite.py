@@ -13,12 +13,12 @@ from typing import Any
 from spacekey.domain.errors import ServiceUnavailable
 from spacekey.models.engine.outage import lost
 from spacekey.models.engine.sqlite import SqliteFile
+from spacekey.models.engine.sqlite_reads import close_all
 from spacekey.models.migrations.schema_version import REVISION_SQL, VERSION_TABLE
 
 from .facts import NO_MOMENTS, PLAIN_COLUMNS, TokenFacts, batch_sql, facts_of, lookup_sql, refuse_schema
 
 SQLITE_LOOKUP_BUSY_SECONDS = 0.05
-"""How long a read may wait for a lock. In WAL mode readers need one only during recovery."""
 
 LOOK_EVERY_SECONDS = 1.0
 """How long a moved, deleted or replaced file may go unnoticed; checking costs a tenth of a read."""
@@ -26,8 +26,7 @@ LOOK_EVERY_SECONDS = 1.0
 ON_LOOP_MAX = 20
 """Maximum number of tokens read on the event loop. Reading more takes longer than handing over to a thread."""
 
-BATCH_SECONDS_MAX = 1.0
-"""How long a read in a thread is waited for."""
+SQLITE_BATCH_SECONDS = 1.0
 
 _SQL = lookup_sql("?")
 _BATCH_SQL = batch_sql()
@@ -48,19 +47,28 @@ class SqliteLookup:
     Batches are read in threads, each on a connection of its own, which the next batch reuses.
 
     :param path: the database file.
+    :param busy_seconds: how long a read may wait for a lock. In WAL mode readers need one only during recovery.
+    :param batch_seconds: how long a read in a thread is waited for; then the lookup cannot tell.
     :param check_schema: refuse another version's schema. It is checked until it matches and then never again: a process
         keeps running while another version migrates the database, as a server does.
     """
 
     def __init__(
-        self, path: str | Path, *, busy_seconds: float = SQLITE_LOOKUP_BUSY_SECONDS, check_schema: bool = False
+        self,
+        path: str | Path,
+        *,
+        busy_seconds: float = SQLITE_LOOKUP_BUSY_SECONDS,
+        batch_seconds: float = SQLITE_BATCH_SECONDS,
+        check_schema: bool = False,
     ) -> None:
         self._uri = f"{Path(path).absolute().as_uri()}?mode=ro"
         self._busy_seconds = busy_seconds
+        self._batch_seconds = batch_seconds
         self._connection: sqlite3.Connection | None = None
         self._of_batches: list[sqlite3.Connection] = []
         self._file = SqliteFile(path)
         self._look_at = 0.0
+        self._closings = 0
         self._schema_fits = not check_schema
 
     async def by_digest(self, digest: bytes) -> TokenFacts | None:
@@ -80,8 +88,8 @@ class SqliteLookup:
         """See :class:`spacekey.models.lookup.facts.TokenLookup`."""
         if len(digests) > ON_LOOP_MAX:
             try:
-                async with asyncio.timeout(BATCH_SECONDS_MAX):
-                    return await asyncio.to_thread(self._read_in_thread, digests)
+                async with asyncio.timeout(self._batch_seconds):
+                    return await asyncio.to_thread(self._read_in_thread, digests, self._closings)
             except (sqlite3.Error, TimeoutError) as error:
                 raise ServiceUnavailable(lost(error)) from None
         try:
@@ -93,12 +101,12 @@ class SqliteLookup:
         return found
 
     async def aclose(self) -> None:
-        """Close the connections. A later lookup opens new ones."""
+        """Close the connections; one that a thread reads on, after it. A later lookup opens new ones."""
+        self._closings += 1
         self._close()
-        while self._of_batches:
-            self._of_batches.pop().close()
+        close_all(self._of_batches)
 
-    def _read_in_thread(self, digests: Sequence[bytes]) -> dict[bytes, TokenFacts]:
+    def _read_in_thread(self, digests: Sequence[bytes], closings: int) -> dict[bytes, TokenFacts]:
         """Read on a connection that no other thread uses meanwhile. It is not reused after an error."""
         try:
             connection = self._of_batches.pop()
@@ -111,6 +119,8 @@ class SqliteLookup:
             connection.close()
             raise
         self._of_batches.append(connection)
+        if closings != self._closings:  # looked at afterwards, since the loop's thread may close at any time
+            close_all(self._of_batches)
         return found
 
     def _open(self) -> sqlite3.Connection:

@@ -33,7 +33,7 @@ async def current(store: Store) -> Schema:
 
     :raises Unavailable: if the database does not answer.
     """
-    async with answering(), store.engine.connect() as connection:
+    async with store.until_closed(), answering(), store.engine.connect() as connection:
         return await connection.run_sync(_schema, store.schema)
 
 
@@ -130,7 +130,7 @@ async def _enter_schema(connection: AsyncConnection, schema: str) -> None:
 async def _locked(store: Store) -> AsyncIterator[AsyncConnection]:
     """Open a connection and begin a transaction that excludes every other migration."""
     if store.dialect == SQLITE:
-        async with store.engine.connect() as connection:
+        async with store.until_closed(), store.engine.connect() as connection:
             # SQLite changes a table by creating another; dropping the old one must not delete the rows that refer to it
             # (https://www.sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema Changes").
             await connection.exec_driver_sql("PRAGMA foreign_keys=OFF")

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from spacekey.domain.clock import WallClock, utc_now
+from spacekey.domain.closing import close_in_turn
 from spacekey.domain.errors import ConfigurationError
 from spacekey.domain.extras import extra
 from spacekey.domain.product import Product
@@ -178,12 +179,10 @@ class Keys:
         if "verifier" in vars(self):
             await self.verifier.aclose()  # closes the store too
         else:
-            await self._stop_apps()
-            await self._inside.unprepared.store.aclose()
+            await close_in_turn(self._stop_apps, self._inside.unprepared.store.aclose)
 
     async def _stop_apps(self) -> None:
-        for one in self._apps:
-            await one.stop()
+        await close_in_turn(*(one.stop for one in self._apps))
 
     async def __aenter__(self) -> Self:
         """Check the database, and migrate it if it is SQLite.

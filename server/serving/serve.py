@@ -103,10 +103,11 @@ async def serve_on(
     try:
         # Before the server starts, so that an error is printed without a traceback.
         await prepare_store(parts.system.store)
+        app = build_app(settings, parts=parts)
     except BaseException:
         await parts.aclose()
         raise
-    server = _Server(server_config(settings, build_app(settings, parts=parts), limits))
+    server = _Server(server_config(settings, app, limits))
     server.grace = lambda: grace_seconds(parts.system)
     server.on_start = None if on_start is None else lambda: on_start(address_of(listening))
     await server.serve(sockets=[listening])

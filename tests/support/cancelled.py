@@ -70,3 +70,52 @@ async def at_every_step(
             return step - 1
         await then()
     raise AssertionError
+
+
+class Beside(Generator[object, None, None]):
+    """Awaits ``work`` and begins ``other``, in a task of its own, at the n-th place where the work waits."""
+
+    def __init__(self, work: Coroutine[Any, Any, object], step: int, other: Callable[[], Awaitable[object]]) -> None:
+        self._work = work
+        self._step = step
+        self._other = other
+        self._number = 0
+        self._began: asyncio.Future[object] | None = None
+
+    async def reached(self) -> bool:
+        """Whether there was such a place, when both have ended."""
+        await self
+        if self._began is not None:
+            await self._began
+        return self._began is not None
+
+    def __await__(self) -> Beside:
+        self._steps = self._work.__await__()
+        return self
+
+    def send(self, value: object) -> object:
+        """The task goes on with the work."""
+        return self._waits_for(self._steps.send(value))
+
+    def throw(self, *error: Any) -> object:
+        """The task hands in what went wrong while the work waited."""
+        return self._waits_for(self._steps.throw(*error))
+
+    def _waits_for(self, waited: object) -> object:
+        self._number += 1
+        if self._number == self._step:
+            self._began = asyncio.ensure_future(self._other())
+        return waited
+
+
+async def beside_every_step(
+    work: Callable[[], Coroutine[Any, Any, object]],
+    other: Callable[[], Awaitable[object]],
+    then: Callable[[], Awaitable[None]],
+) -> int:
+    """Begin ``other`` at the first step of ``work``, wait for both, look, at its second, and so on; how many steps."""
+    for step in itertools.count(1):
+        if not await Beside(work(), step, other).reached():
+            return step - 1
+        await then()
+    raise AssertionError

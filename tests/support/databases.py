@@ -180,5 +180,5 @@ def sqlite_database(folder: Path, template: Path | None) -> str:
 def lookup_on(store: Store) -> TokenLookup:
     """The hot lookup on the store's database."""
     if store.dialect == SQLITE:
-        return SqliteLookup(str(store.url.database))
+        return SqliteLookup(str(store.url.database), batch_seconds=20)
     return PostgresLookup(store.url, deadline_seconds=20)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
 from spacekey.domain.errors import ConfigurationError, ServiceUnavailable
-from spacekey.models.engine.sqlite import OneHopConnection, begin_immediate
+from spacekey.models.engine.sqlite import OneHopConnection, _connect, begin_immediate
 from spacekey.models.engine.store import POSTGRESQL, SQLITE, Store, database_url
 from spacekey.models.migrations.run import current, upgrade
 from spacekey.models.queries.workspaces import lock_workspace
@@ -329,3 +329,14 @@ async def test_a_statement_is_handed_to_its_thread_once(store: Store, monkeypatc
         assert [one.id for one in found] == sorted(one.id for one in workspaces)
     words = [one.split(None, 1)[0] for one in handed]
     assert words == ["BEGIN", "INSERT", "SELECT", "commit", "rollback"]
+
+
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
+async def test_closing_ends_also_if_the_thread_is_stopped_meanwhile(store: Store) -> None:
+    """As when a cancelled close is followed by a forced one."""
+    connection = await _connect(str(store.url.database))
+    closing = asyncio.create_task(connection.close())
+    await asyncio.sleep(0)
+    connection.stop()
+    async with asyncio.timeout(120):
+        await closing
