@@ -87,6 +87,7 @@ async def test_an_outage_is_503_and_never_a_denial_or_an_acceptance(
             raise ServiceUnavailable("db.internal is gone", 3)
 
         with monkeypatch.context() as patched:
+            patched.setattr(server.world.system.store, "change", gone)
             patched.setattr(server.world.system.store, "changing", gone)
             patched.setattr(server.world.system.store, "reading", gone)
             patched.setattr(server.world.system.store, "read", gone)

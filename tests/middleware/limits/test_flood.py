@@ -197,25 +197,39 @@ class Lookups:
         self.flood = RefusalFlood(LIMIT, clock=self.clock)
         self.requests: list[asyncio.Task[AuthenticationResult]] = []
         self.under_way: list[asyncio.Future[AuthenticationResult]] = []
-        self.begun = self.refused = 0
+        self.begun = self.refused = self.ended = 0
+
+    async def settled(self) -> None:
+        """Let every task run until it waits: one that ends may wake another, and so on."""
+        seen, quiet = (0, 0), 0
+        while quiet < 10:
+            await asyncio.sleep(0)
+            now = self.begun, self.ended
+            seen, quiet = now, quiet + 1 if now == seen else 0
 
     async def send(self) -> None:
         self.requests.append(asyncio.create_task(self._request(Secret(f"secret {len(self.requests)}"))))
-        await settled()
+        await self.settled()
 
     async def end(self, number: int, outcome: AuthenticationResult) -> None:
         self.under_way.pop(number % len(self.under_way)).set_result(outcome)
-        await settled()
+        await self.settled()
 
     async def leave(self, number: int) -> None:
         """The client of a request that has no answer yet goes away."""
         if waiting := [each for each in self.requests if not each.done()]:
             waiting[number % len(waiting)].cancel()
             self.under_way = [each for each in self.under_way if not each.done()]
-            await settled()
+            await self.settled()
             self.under_way = [each for each in self.under_way if not each.done()]
 
     async def _request(self, secret: Secret) -> AuthenticationResult:
+        try:
+            return await self._looked_up(secret)
+        finally:
+            self.ended += 1
+
+    async def _looked_up(self, secret: Secret) -> AuthenticationResult:
         async with self.flood.looking_up(ADDRESS, secret) as refused:
             if refused is not None:
                 return refused
@@ -230,12 +244,6 @@ class Lookups:
 
 ADDRESS: Scope = {"client": ("192.0.2.1", 1)}
 UNKNOWN = Rejected(Reason.UNKNOWN)
-
-
-async def settled() -> None:
-    """Let every task run until it waits."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 STEPS = st.lists(

@@ -80,7 +80,7 @@ OPEN_FIELDS: dict[str, Open] = {
     "Shorthand": _open("name title description scopes", CALLER),
     "UseCase": _open("title description preset grants", CALLER),
     "Presentation": _open(
-        "token tokens variable exampleUrl logo accent navigation columns actions links texts", CALLER
+        "token tokens variable exampleUrl logo accent navigation columns actions links texts folded", CALLER
     ),
     "Accent": _open("light dark", CALLER),
     "Navigation": _open("section label path", CALLER),
