@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import shutil
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from spacekey.models.lookup.postgres import PostgresLookup
 from spacekey.models.lookup.sqlite import SqliteLookup
 from spacekey.models.migrations.run import upgrade
 
-from .postgres import PostgresServer, in_a_thread
+from .postgres import ADMIN, PostgresServer, in_a_thread
 
 TEMPLATE = "spacekey_template"
 MEMORY = Path("/dev/shm")
@@ -59,21 +60,37 @@ def migrate(url: str) -> None:
 
 
 @contextmanager
-def postgres_database(server: PostgresServer, template: str = TEMPLATE) -> Iterator[str]:
-    """The URL of a new database, dropped afterwards. ``template0`` gives one without tables."""
+def postgres_database(server: PostgresServer, template: str = TEMPLATE, *, pooled: bool = False) -> Iterator[str]:
+    """The URL of a new database, dropped afterwards, when nothing may be connected to it any more.
+
+    :param template: ``template0`` gives one without tables.
+    :param pooled: whether a pooler keeps connections to it.
+    """
     name = f"test_{os.getpid()}_{next(_numbers)}"
     # Copying files is cheaper here than PostgreSQL's default, which logs every page.
     server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    left_open = 0
+
+    async def count(connection: asyncpg.Connection) -> None:
+        nonlocal left_open
+        left_open = await _left_open(connection, name)
+
     try:
         yield server.url(name)
     finally:
+        if not pooled:
+            server.using(ADMIN, count)
         server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    _check_closed(left_open)
 
 
 class EmptiedDatabases:
     """Databases on one server that tests use one after the other, emptied in between over a connection that stays open.
 
     A database in which a test changed anything but rows, or wrote more than :data:`REUSED_BYTES_MAX`, is dropped.
+
+    A test that leaves a connection open fails: what nothing closes stays until it is garbage collected, and then
+    another test is blamed for it.
     """
 
     def __init__(self, server: PostgresServer) -> None:
@@ -89,10 +106,12 @@ class EmptiedDatabases:
     def database(self) -> Iterator[str]:
         """The URL of a migrated, empty database."""
         name, connection = self._idle.pop() if self._idle else self._created()
+        left_open = 0
         try:
             yield self._server.url(name)
         finally:
             try:
+                left_open = self._run(lambda: _left_open(connection, name))
                 as_before = self._run(lambda: self._emptied(connection))
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 as_before = False  # the test ended this connection too
@@ -101,6 +120,7 @@ class EmptiedDatabases:
             else:
                 self._server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
                 self._run(lambda: _close(connection))
+        _check_closed(left_open)
 
     def close(self) -> None:
         """Close the connections."""
@@ -135,6 +155,21 @@ class EmptiedDatabases:
         return name, self._run(lambda: self._server.connect(name))
 
 
+async def _left_open(connection: asyncpg.Connection, database: str) -> int:
+    """Return how many other connections to the database stay open; the server takes a moment to notice a close."""
+    deadline = time.monotonic() + NOTICED_SECONDS_MAX
+    while True:
+        count = int(await connection.fetchval(_OTHERS, database))
+        if count == 0 or time.monotonic() > deadline:
+            return count
+        await asyncio.sleep(0.01)
+
+
+def _check_closed(left_open: int) -> None:
+    if left_open:
+        raise AssertionError(f"the test left {left_open} connections to its database open")
+
+
 async def _close(connection: asyncpg.Connection) -> None:
     try:
         await connection.close(timeout=60)
@@ -143,6 +178,9 @@ async def _close(connection: asyncpg.Connection) -> None:
 
 
 REUSED_BYTES_MAX = 2**20
+NOTICED_SECONDS_MAX = 10.0
+_OTHERS = """SELECT count(*) FROM pg_stat_activity
+    WHERE datname = $1 AND pid <> pg_backend_pid() AND backend_type = 'client backend'"""
 _LET_GO = """SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 _SHAPE = """

@@ -30,7 +30,7 @@ def pooled(request: pytest.FixtureRequest, postgres: PostgresServer) -> Iterator
     bouncer = PgBouncer(postgres, mode, pool_size=3 if mode == "transaction" else 20)
     bouncer.start()
     try:
-        with postgres_database(postgres, "template0") as url:
+        with postgres_database(postgres, "template0", pooled=True) as url:
             name = url.split("/")[3].partition("?")[0]
             yield bouncer.url(name, **({"pgbouncer": "transaction"} if mode == "transaction" else {}))
     finally:
