@@ -185,21 +185,16 @@ def bare_database_url(database_kind: str, request: pytest.FixtureRequest, tmp_pa
         yield url
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test's stores wait for a busy machine, instead of answering 503 as they should."""
-    wait_long(monkeypatch)
-
-
-TESTS = Path(__file__).parent
-PATIENT_FOLDERS = ("resolvers", "schema", "security")
-ASK_ABOUT_OUTAGES = ("test_errors.py", "test_copied_scopes.py")
+ASK_ABOUT_BOUNDS = frozenset(
+    {"test_copied_scopes.py", "test_errors.py", "test_generated_pages.py", "test_hanging_database.py"}
+)
+"""Files whose tests wait for a bound of the product's to end something, or show what the bounds are."""
 
 
 @pytest.fixture(autouse=True)
-def _patient_unless_outages_are_asked_about(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As ``patient``, for folders of which nearly every test asks a server about something else than outages."""
-    if request.path.relative_to(TESTS).parts[0] in PATIENT_FOLDERS and request.path.name not in ASK_ABOUT_OUTAGES:
+def _patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything waits for a busy machine, instead of answering 503 as it should, unless a test asks about that."""
+    if request.path.name not in ASK_ABOUT_BOUNDS:
         wait_long(monkeypatch)
 
 

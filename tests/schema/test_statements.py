@@ -21,8 +21,6 @@ from support.statements import counting
 from support.volume import volume
 from support.world import OPERATOR, World, make_world
 
-pytestmark = pytest.mark.usefixtures("patient")
-
 SCHEMA = spacekey_schema()
 
 TOKEN = """

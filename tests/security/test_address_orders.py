@@ -684,7 +684,7 @@ def sqlite_copy(template: Path) -> Iterator[str]:
 @pytest.mark.long
 @pytest.mark.repeats
 def test_whoever_gains_something_presented_a_code_or_was_named(
-    database_kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, patient: None
+    database_kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passwords, "PasswordHasher", lambda: HASHER)
     if database_kind == SQLITE:

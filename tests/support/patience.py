@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
@@ -10,8 +11,6 @@ from typing import TypeVar
 import pytest
 
 from spacekey.domain.errors import ServiceUnavailable
-from spacekey.models.engine import postgres as postgres_engine
-from spacekey.models.engine import store
 
 T = TypeVar("T")
 
@@ -37,9 +36,35 @@ async def together(changes: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
 
 
 def wait_long(patch: pytest.MonkeyPatch) -> None:
-    """Let every store that is made from now on wait for its database for as long as a busy machine takes."""
-    for name in ("READ_WAIT_SECONDS", "CHANGE_WAIT_SECONDS", "POOL_WAIT_SECONDS"):
-        patch.setattr(store, name, SECONDS_MAX)
-    for module in (postgres_engine, store):
-        patch.setattr(module, "STATEMENT_SECONDS", SECONDS_MAX)
-    patch.setattr(store.Store.__init__, "__kwdefaults__", {"schema": None, "busy_seconds": SECONDS_MAX})
+    """Let all that is made from now on wait for its database for as long as a busy machine takes.
+
+    A test that asks about a bound sets it after that, by an argument or here.
+    """
+    for module, name in _BOUNDS:
+        if module in sys.modules:
+            patch.setattr(f"{module}.{name}", SECONDS_MAX)
+    for module, made, arguments in _DEFAULTS:
+        if module in sys.modules:
+            init = getattr(sys.modules[module], made).__init__
+            patch.setattr(init, "__kwdefaults__", {**init.__kwdefaults__, **dict.fromkeys(arguments, SECONDS_MAX)})
+
+
+_ENGINE = "spacekey.models.engine"
+_LOOKUP = "spacekey.models.lookup"
+_BOUNDS = (
+    (f"{_ENGINE}.store", "READ_WAIT_SECONDS"),
+    (f"{_ENGINE}.store", "CHANGE_WAIT_SECONDS"),
+    (f"{_ENGINE}.store", "POOL_WAIT_SECONDS"),
+    (f"{_ENGINE}.store", "STATEMENT_SECONDS"),
+    (f"{_ENGINE}.postgres", "STATEMENT_SECONDS"),
+    (f"{_ENGINE}.database_url", "CONNECT_SECONDS"),
+)
+_DEFAULTS = (
+    (f"{_ENGINE}.store", "Store", ("busy_seconds",)),
+    (f"{_LOOKUP}.postgres", "PostgresLookup", ("deadline_seconds",)),
+    (f"{_LOOKUP}.sqlite", "SqliteLookup", ("busy_seconds", "batch_seconds")),
+    ("spacekey.middleware.token_middleware", "TokenMiddleware", ("timeout",)),
+    ("spacekey.middleware.verifiers.remote", "RemoteVerifier", ("timeout",)),
+    ("spacekey.middleware.usage.collector", "UsageCollector", ("flush_seconds", "close_seconds")),
+)
+"""What has defaults of its own → the arguments. The modules that a test uses are loaded when it is collected."""

@@ -10,7 +10,6 @@ import pytest_asyncio
 
 from spacekey import Keys
 from spacekey.server import build
-from support.patience import wait_long
 from support.world import EXAMPLES
 
 KeysOf = Callable[..., Keys]
@@ -18,7 +17,6 @@ KeysOf = Callable[..., Keys]
 
 @pytest.fixture(autouse=True)
 def _nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    wait_long(monkeypatch)
     monkeypatch.setattr(build, "default_staleness", lambda _store: 0.0)
 
 
