@@ -44,6 +44,7 @@ from spacekey.resolvers.workspaces.delete import delete_workspace
 from spacekey.resolvers.workspaces.spaces import create_space
 from spacekey.resolvers.workspaces.workspaces import WorkspaceChanges, create_workspace, update_workspace
 from support.snapshot import snapshot
+from support.watched_changes import before_each_statement
 from support.world import FACTS, OPERATOR, PASSWORD, World, make_world
 
 ADDRESS = "eve.adams@example.com"
@@ -327,15 +328,18 @@ class Meanwhile:
         self._count = 0
         self._begun = 0
         self._task = asyncio.current_task()
+        self._one_hop = before_each_statement(store, self._before_of_one_hop)
         self.erasing: asyncio.Task[Erased] | None = None
         self.waited = False
 
     def __enter__(self) -> Meanwhile:
         event.listen(self._store.engine.sync_engine, "before_cursor_execute", self._before)
         event.listen(self._elsewhere.engine.sync_engine, "before_cursor_execute", self._seen)
+        self._one_hop.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._one_hop.__exit__(None, None, None)
         event.remove(self._store.engine.sync_engine, "before_cursor_execute", self._before)
 
     def _before(self, *_: object) -> None:
@@ -344,6 +348,11 @@ class Meanwhile:
         self._count += 1
         if self._count == self._number:
             await_only(self._begin())
+
+    async def _before_of_one_hop(self) -> None:
+        self._count += 1
+        if self._count == self._number:
+            await self._begin()
 
     def _seen(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
         self._begun += statement == "BEGIN IMMEDIATE"
