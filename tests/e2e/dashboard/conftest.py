@@ -86,9 +86,9 @@ def chromium_executable() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dashboard(chromium_executable: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """The server on a database with the four systems."""
+    """The server on a database with the four systems, which no other file of tests has changed."""
     folder = tmp_path_factory.mktemp("dashboard")
     settings = Settings(
         database_url=f"sqlite:///{folder}/spacekey.db",
