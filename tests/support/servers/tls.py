@@ -238,7 +238,11 @@ class DirectTls:
             return
         if direct:
             self.negotiated.append(transport.get_extra_info("ssl_object").selected_alpn_protocol())
-        from_server, to_server = await asyncio.open_unix_connection(self._socket)
+        try:
+            from_server, to_server = await asyncio.open_unix_connection(self._socket)
+        except BaseException:
+            transport.abort()
+            raise
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         pumps = [asyncio.create_task(_pump(reader, to_server)), asyncio.create_task(_pump(from_server, writer))]
         try:
@@ -246,9 +250,9 @@ class DirectTls:
         finally:
             for one in pumps:
                 one.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-            to_server.transport.abort()
+            to_server.transport.abort()  # before anything is awaited, which a second cancellation may end
             transport.abort()
+            await asyncio.gather(*pumps, return_exceptions=True)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
