@@ -342,7 +342,7 @@ def test_a_secret_turns_into_nothing_by_accident(secret: Secret, dump: object) -
 
 @given(st.text(max_size=60))
 def test_what_has_no_secrets_shape_shows_nothing_at_all(text: str) -> None:
-    """Somebody's password in the wrong field may be all in its first 12 characters."""
+    """A password that was typed into the wrong field may be all in its first 12 characters."""
     assert Secret(text).prefix == ""
     assert repr(Secret(text)) == str(Secret(text)) == "Secret('…')"
 

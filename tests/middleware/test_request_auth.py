@@ -408,7 +408,7 @@ NOBODY: list[Any] = [None, []]
 
 
 class Session(AuthenticationBackend):
-    """Everybody is Ada, except where a header says that nobody is signed in."""
+    """Every caller is Ada, unless a header says that the request has no session."""
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
         return None if "x-out" in conn.headers else (AuthCredentials(["theirs"]), SimpleUser("ada"))

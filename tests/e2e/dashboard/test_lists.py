@@ -65,7 +65,7 @@ async def test_pages_of_tokens_are_turned_by_cursor_and_keep_the_filters(visitor
 
 
 async def test_a_table_that_is_drawn_afresh_keeps_the_focus(visitor: NewVisitor) -> None:
-    """Between a press of Tab and the next key the rows may come anew: the key is for the same control."""
+    """Between a press of Tab and the next key the rows may be drawn again: the key is for the same control."""
     owner = await visitor()
     page, workspace = owner.page, owner.dashboard.world.workspaces["crowded"]
     await owner.sign_in(path=f"/workspace/{workspace}/access-tokens?sort=NAME.ASC")
